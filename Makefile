@@ -1,0 +1,85 @@
+# Every path below is relative and every variable quoted: the project may live in a directory whose name has spaces.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench setup setup-run lock format
+
+# UV_PYTHON_DOWNLOADS: use the interpreter that is here. The PIP_ variables keep a machine's own package settings usable.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+PYTHON ?=
+PY := .venv/bin/python
+LOCK := .venv/bin/python -m uv pip compile pyproject.toml --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+run: setup-run ## Start the product: Postgres, broker, web, worker and scheduler, on this machine
+	@exec $(PY) manage.py up
+
+test: setup ## Run the tests (ARGS="-k name" picks some)
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## Formatting, lint, types, import layers, templates, migrations, settings
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	find templates -name '*.html' -exec .venv/bin/djangofmt --check {} +
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
+
+format: setup ## Format code and templates
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	find templates -name '*.html' -exec .venv/bin/djangofmt {} +
+
+bench: setup ## Measure throughput and latency on this machine
+	@$(PY) -m benchmarks $(ARGS)
+
+setup: ## Make .venv with everything needed to run, test and check
+	@$(call install,dev)
+
+setup-run:
+	@$(call install,embedded)
+
+lock: setup ## Resolve pyproject.toml again into the requirements files
+	$(LOCK) --upgrade --extra embedded --group test --group lint --output-file requirements-dev.txt
+	$(LOCK) --extra embedded --constraints requirements-dev.txt --output-file requirements-embedded.txt
+	$(LOCK) --constraints requirements-dev.txt --output-file requirements.txt
+
+# install(dev|embedded): a stamp holds what was installed and where; it is written last, so an interrupted set-up starts again.
+# The stamp names the directory too, because a virtual environment stops working when it is moved.
+define install
+set -e; \
+want="$$(pwd) $$(cat requirements-uv.txt requirements-$(1).txt | cksum)"; \
+for done in $(if $(filter dev,$(1)),dev,embedded dev); do \
+	have="$$(pwd) $$(cat requirements-uv.txt requirements-$$done.txt | cksum)"; \
+	if [ "$$(cat .venv/.installed-$$done 2>/dev/null)" = "$$have" ] && $(PY) -c '' 2>/dev/null; then exit 0; fi; \
+done; \
+if ! $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) or not sys.prefix.startswith(sys.argv[1]))' "$$(pwd -P)" 2>/dev/null; then \
+	python=; \
+	for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python="$$name"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed and none was found on PATH. Install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	echo "Making .venv with $$("$$python" --version)"; \
+	rm -rf .venv; \
+	if ! "$$python" -m venv .venv; then \
+		rm -rf .venv; \
+		echo "Python cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+fi; \
+echo "Installing requirements-$(1).txt"; \
+if $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt; then \
+	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements-$(1).txt; \
+else \
+	echo "uv has no build for this machine; installing with pip"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$(1).txt; \
+fi; \
+printf '%s\n' "$$want" > .venv/.installed-$(1)
+endef

@@ -1,0 +1,62 @@
+"""Payloads as people read them: indented, with every token kept as it was stored."""
+
+import json
+import re
+from dataclasses import dataclass
+
+MOST_SHOWN = 64 * 1024
+MOST_DEPTH = 200
+
+# A JSON text is strings, structure, and runs of anything else (numbers, literals). Parsing it into Python and back would
+# change numbers beyond what a float holds and drop doubled keys.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+|"')
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPayload:
+    """A payload for a page. `cut` says that `text` is only its beginning; `size` is in bytes."""
+
+    text: str
+    size: int
+    cut: bool
+
+
+def shown(stored: str) -> ShownPayload:
+    """Prepare a stored JSON text for reading; what is too long for a page is cut and not indented."""
+    size = len(stored.encode())
+    if len(stored) > MOST_SHOWN:
+        return ShownPayload(stored[:MOST_SHOWN], size, cut=True)
+    return ShownPayload(indented(stored) if _is_json(stored) else stored, size, cut=False)
+
+
+def indented(text: str) -> str:
+    """Indent a JSON text by two spaces a level, changing nothing but white space between tokens."""
+    out: list[str] = []
+    depth = 0
+    previous = ""
+    for token in _TOKEN.findall(text):
+        if token in "]}" and previous not in "[{":
+            depth = max(depth - 1, 0)
+            out.append(_line(depth))
+        elif token in "]}":
+            depth = max(depth - 1, 0)
+        elif previous in ("[", "{", ","):
+            out.append(_line(depth))
+        out.append(": " if token == ":" else token)
+        if token in "[{":
+            depth += 1
+        previous = token
+    return "".join(out)
+
+
+def _is_json(text: str) -> bool:
+    # A serdes of the handler's own may store anything.
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * min(depth, MOST_DEPTH)

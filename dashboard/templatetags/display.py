@@ -1,0 +1,125 @@
+"""How statuses, times, durations and long texts look on every page."""
+
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboard import durations
+from dashboard.statuses import Status, execution_status, operation_status
+
+register = template.Library()
+
+
+@register.simple_tag
+def execution_badge(code: str, size: str = "") -> SafeString:
+    """The badge of an execution's status: glyph, word and colour; hovering says what it means."""
+    return _badge(execution_status(code), size)
+
+
+@register.simple_tag
+def operation_badge(operation_type: str, code: str) -> SafeString:
+    """The badge of an operation's status."""
+    return _badge(operation_status(operation_type, code), "")
+
+
+@register.simple_tag
+def status_glyph(status: Status) -> SafeString:
+    """The glyph of a status alone; its word must stand beside it."""
+    return _glyph(status.glyph)
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """A moment relative to now, with the absolute time on hover."""
+    if moment is None:
+        return ""
+    text = durations.relative((timezone.now() - moment).total_seconds())
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>', moment.isoformat(), _absolute(moment), text
+    )
+
+
+@register.simple_tag
+def at(moment: datetime | None) -> SafeString | str:
+    """A moment as date and time of day in UTC."""
+    if moment is None:
+        return ""
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), _absolute(moment))
+
+
+@register.simple_tag
+def span(start: datetime | None, end: datetime | None) -> SafeString | str:
+    """The time from start to end; without an end it goes on counting in the browser."""
+    if start is None:
+        return ""
+    if end is not None:
+        return durations.in_words((end - start).total_seconds())
+    text = durations.in_words(int((timezone.now() - start).total_seconds()))
+    return format_html('<span data-since="{}">{}</span>', start.isoformat(), text)
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A number of seconds in words."""
+    return "" if seconds is None else durations.in_words(float(seconds))
+
+
+@register.filter
+def middle(text: str | None, length: int = 32) -> SafeString | str:
+    """A long text cut in its middle, the whole of it on hover."""
+    if text is None:
+        return ""
+    text = str(text)
+    if len(text) <= length:
+        return text
+    head = length // 2
+    tail = length - 1 - head
+    return format_html('<span class="middle" title="{}">{}…{}</span>', text, text[:head], text[-tail:])
+
+
+@register.filter
+def stack_text(lines: Sequence[str]) -> str:
+    """The frames of a stack trace as one text, without the indentation all share."""
+    return textwrap.dedent("\n".join(line.rstrip("\n") for line in lines))
+
+
+@register.filter
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a docstring, each on one line."""
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+
+
+@register.filter
+def first_paragraph(text: str) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+@register.filter
+def capped(count: int, cap: int = 10_000) -> str:
+    """A count that was not counted beyond `cap`: `10,000+`."""
+    return f"{cap:,}+" if count > cap else f"{count:,}"
+
+
+def _badge(status: Status, size: str) -> SafeString:
+    return format_html(
+        '<span class="badge tone-{}{}" title="{}">{}{}</span>',
+        status.tone,
+        f" badge-{size}" if size else "",
+        status.meaning,
+        _glyph(status.glyph),
+        status.label,
+    )
+
+
+def _glyph(path: str) -> SafeString:
+    return format_html('<svg class="glyph" viewBox="0 0 16 16" aria-hidden="true"><path d="{}"></path></svg>', path)
+
+
+def _absolute(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.get_current_timezone()):%Y-%m-%d %H:%M:%S %Z}"

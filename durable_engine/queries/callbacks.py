@@ -1,0 +1,79 @@
+"""Open callbacks: what somebody outside has to answer. Ids under which they are completed are not among the facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from durable_engine.models import Callback, CallbackStatus
+from durable_engine.queries.paging import Page, page_of
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackView:
+    """One callback and the execution that waits for it. Deadlines are None when there is none."""
+
+    id: UUID
+    execution_id: UUID
+    function: str
+    execution_name: str
+    execution_status: str
+    operation_id: str
+    parent_id: str | None
+    name: str | None
+    key: str | None
+    status: str
+    created_at: datetime
+    deadline: datetime | None
+    heartbeat_deadline: datetime | None
+    completed_at: datetime | None
+    completed_by: str
+
+
+_OWN_FIELDS = {"function", "execution_name", "execution_status"}
+_FIELDS = [name for name in CallbackView.__dataclass_fields__ if name not in _OWN_FIELDS]
+
+
+def pending_callbacks(cursor: str | None = None, limit: int = 50, *, function: str | None = None) -> Page[CallbackView]:
+    """Return a page of open callbacks of live executions, oldest first, in one query."""
+    condition = Q(status=CallbackStatus.STARTED)
+    if function:
+        condition &= Q(execution__function=function)
+    return page_of(_rows(condition), cursor, limit, field="created_at", descending=False, make=_view)
+
+
+def open_callbacks_of(execution_id: UUID) -> list[CallbackView]:
+    """Return the open callbacks of one execution, in the order they opened."""
+    rows = _rows(Q(execution_id=execution_id, status=CallbackStatus.STARTED))
+    return [_view(row) for row in rows.order_by("created_at", "id")]
+
+
+def callback_of(execution_id: UUID, operation_id: str) -> CallbackView | None:
+    """Return the callback of an operation, open or not; None if there is none."""
+    row = _rows(Q(execution_id=execution_id, operation_id=operation_id)).first()
+    return None if row is None else _view(row)
+
+
+def execution_of_callback(callback_id: UUID) -> UUID | None:
+    """Return the execution that has the callback with this key (not the id that is given out)."""
+    return Callback.objects.filter(pk=callback_id).values_list("execution_id", flat=True).first()
+
+
+def _rows(condition: Q) -> Any:
+    return (
+        Callback.objects.filter(condition)
+        .annotate(
+            function=F("execution__function"),
+            execution_name=F("execution__name"),
+            execution_status=F("execution__status"),
+        )
+        .values_list(*_FIELDS, *sorted(_OWN_FIELDS), named=True)
+    )
+
+
+def _view(row: Any) -> CallbackView:
+    return CallbackView(**row._asdict())

@@ -1,0 +1,37 @@
+"""What a sweep is: a bounded, idempotent job over rows that are due, safe to run in several schedulers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from durable_engine.scheduler.grace import OutageGrace
+from durable_engine.storage.connection import EngineConnection
+
+# Rows of one statement. A sweep repeats full batches, up to MOST_BATCHES, so that no sweep starves the others.
+BATCH = 500
+MOST_BATCHES = 20
+
+
+@dataclass(frozen=True)
+class Round:
+    """What the sweeps of one round share."""
+
+    connection: EngineConnection
+    grace: OutageGrace
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A job of the scheduler. `every_seconds`: 0 runs it at each wake-up, None once a tick."""
+
+    name: str
+    run: Callable[[Round], None]
+    every_seconds: float | None = None
+
+
+def repeat(batch: Callable[[], int]) -> None:
+    """Run a job that returns how many rows it changed as long as its batches are full."""
+    for _ in range(MOST_BATCHES):
+        if batch() < BATCH:
+            return

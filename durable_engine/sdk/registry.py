@@ -1,0 +1,100 @@
+"""The durable functions this process has imported, by name and version."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable_engine.sdk.durations import Duration
+from durable_engine.sdk.exceptions import ValidationError
+from durable_engine.sdk.serdes import SerDes
+
+
+@dataclass(frozen=True, eq=False)
+class DurableHandler:
+    """A registered handler: what `@durable_execution` makes of a function.
+
+    Calling it calls the function, so plain tests can pass a context of their own. `execution_timeout` None means no
+    limit, `retention` None the deployment's default, `max_concurrency` None no limit.
+    """
+
+    name: str
+    version: int
+    func: Callable[..., Any]
+    execution_timeout: Duration | None = None
+    invocation_timeout: Duration = field(default_factory=lambda: Duration.from_minutes(15))
+    retention: Duration | None = None
+    max_concurrency: int | None = None
+    queue: str = "durable"
+    serdes: SerDes[Any] | None = None
+    input: type | Mapping[str, Any] | None = None
+    description: str = ""
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        # By hand what functools.update_wrapper would assign: the class is frozen.
+        for attribute in functools.WRAPPER_ASSIGNMENTS:
+            object.__setattr__(self, attribute, getattr(self.func, attribute, None))
+        object.__setattr__(self, "__wrapped__", self.func)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Call the function itself, without durability."""
+        return self.func(event, context)
+
+    @property
+    def key(self) -> str:
+        """`name:version`, as workers announce what they serve."""
+        return f"{self.name}:{self.version}"
+
+
+_handlers: dict[tuple[str, int], DurableHandler] = {}
+
+
+def register(handler: DurableHandler) -> None:
+    """Make a handler known to this process.
+
+    Raises:
+        ValidationError: another function already has that name and version.
+    """
+    known = _handlers.get((handler.name, handler.version))
+    if known is not None and _origin(known) != _origin(handler):
+        raise ValidationError(
+            f"name: {handler.name!r} version {handler.version} is already the function {_origin(known)}; "
+            f"{_origin(handler)} needs another name= or version="
+        )
+    _handlers[handler.name, handler.version] = handler
+
+
+def get(name: str, version: int) -> DurableHandler | None:
+    """Return the handler of exactly that name and version, or None."""
+    return _handlers.get((name, version))
+
+
+def latest(name: str) -> DurableHandler | None:
+    """Return the highest version of a name, or None."""
+    versions = [handler for handler in _handlers.values() if handler.name == name]
+    return max(versions, key=lambda handler: handler.version, default=None)
+
+
+def all_handlers() -> list[DurableHandler]:
+    """Return every registered handler, by name, then version."""
+    return [_handlers[key] for key in sorted(_handlers)]
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Start with an empty registry and put the old one back afterwards; for tests."""
+    saved = dict(_handlers)
+    _handlers.clear()
+    try:
+        yield
+    finally:
+        _handlers.clear()
+        _handlers.update(saved)
+
+
+def _origin(handler: DurableHandler) -> str:
+    return f"{handler.func.__module__}.{handler.func.__qualname__}"

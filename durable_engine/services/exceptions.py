@@ -1,0 +1,129 @@
+"""What the services refuse, and why. Each error carries data, so that a page, a command and an API can word it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from uuid import UUID
+
+NAMES_SHOWN = 20
+
+
+class DurableServiceError(Exception):
+    """An action was refused; nothing has changed.
+
+    `status_code` is the HTTP status that fits. `problem` says what is wrong and `fix` what to do about it, both for
+    people; `field` names the argument at fault, when there is one.
+    """
+
+    status_code = 400
+
+    def __init__(self, problem: str, *, fix: str = "", field: str | None = None) -> None:
+        super().__init__(" ".join(filter(None, (problem, fix))))
+        self.problem = problem
+        self.fix = fix
+        self.field = field
+
+
+class InvalidInput(DurableServiceError):
+    """An argument has a value that can't be accepted."""
+
+    def __init__(self, field: str, problem: str, fix: str = "") -> None:
+        super().__init__(f"{field}: {problem}", fix=fix, field=field)
+
+
+class FunctionNotFound(DurableServiceError):
+    """No worker ever served the function and this process doesn't know it. `known` has the close matches first."""
+
+    status_code = 404
+
+    def __init__(self, function: str, known: Sequence[str], *, version: int | None = None) -> None:
+        close = get_close_matches(function, known, n=3, cutoff=0.5)
+        self.function = function
+        self.version = version
+        self.known = [*close, *sorted(set(known) - set(close))]
+        wanted = f"version {version} of function {function!r}" if version is not None else f"function {function!r}"
+        super().__init__(f"There is no {wanted}.", fix=self._advice(bool(close)), field="function")
+
+    def _advice(self, has_close: bool) -> str:
+        if not self.known:
+            return "No function is registered: put handlers into durable_functions.py of an installed app."
+        shown = ", ".join(self.known[:NAMES_SHOWN])
+        more = f" and {len(self.known) - NAMES_SHOWN} more" if len(self.known) > NAMES_SHOWN else ""
+        question = f"Did you mean {self.known[0]!r}? " if has_close else ""
+        return f"{question}Known: {shown}{more}."
+
+
+class ExecutionNotFound(DurableServiceError):
+    """No execution has this id: it never existed, or its retention is over."""
+
+    status_code = 404
+
+    def __init__(self, execution_id: UUID | str) -> None:
+        super().__init__(f"There is no execution {execution_id}.", field="execution_id")
+        self.execution_id = execution_id
+
+
+class ExecutionAlreadyStarted(DurableServiceError):
+    """The name is taken by an execution that was started with another input."""
+
+    status_code = 409
+
+    def __init__(self, function: str, name: str, execution_id: UUID) -> None:
+        super().__init__(
+            f"{function}/{name} was already started with another input, as execution {execution_id}.",
+            fix="Use another name, or the same input to get that execution.",
+            field="name",
+        )
+        self.function = function
+        self.name = name
+        self.execution_id = execution_id
+
+
+class ActionRefused(DurableServiceError):
+    """The action doesn't apply to the state the execution is in; `reason` is the sentence that says why."""
+
+    status_code = 409
+
+    def __init__(self, reason: str, *, fix: str = "") -> None:
+        super().__init__(reason, fix=fix)
+        self.reason = reason
+
+
+class StaleRevision(DurableServiceError):
+    """The execution has moved on since the caller looked; the message says what it is now."""
+
+    status_code = 409
+
+    def __init__(self, execution_id: UUID, status: str, revision: str) -> None:
+        super().__init__(
+            f"The execution has changed since you looked: it is {status} now.",
+            fix="Look at it again, then decide again.",
+        )
+        self.execution_id = execution_id
+        self.status = status
+        self.revision = revision
+
+
+class CallbackNotFound(DurableServiceError):
+    """The callback id is forged, damaged, signed with a dropped key, or its execution is gone."""
+
+    status_code = 404
+
+    def __init__(self, problem: str = "There is no such callback.") -> None:
+        super().__init__(problem, fix="Use the callback id exactly as the handler received it.", field="callback_id")
+
+
+class CallbackClosed(DurableServiceError):
+    """Somebody or something was first: the callback is no longer open. `status` is its final status."""
+
+    status_code = 409
+
+    def __init__(self, status: str, *, completed_at: datetime | None = None, completed_by: str = "") -> None:
+        by = f" by {completed_by}" if completed_by else ""
+        at = f" at {completed_at:%Y-%m-%d %H:%M:%S} UTC" if completed_at else ""
+        super().__init__(f"The callback is closed: {status}{by}{at}. Nothing was changed.", field="callback_id")
+        self.status = status
+        self.completed_at = completed_at
+        self.completed_by = completed_by

@@ -1,0 +1,75 @@
+"""One worker process: its lease, its invocation loop, its way out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from billiard.pool import EX_RECYCLE
+from billiard.process import current_process
+
+from durable_engine.worker.heartbeat import Heartbeat
+from durable_engine.worker.loop import InvocationLoop
+from durable_engine.worker.parent import Parent
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """What a process needs to run invocations; one of them exists in each pool child."""
+
+    def __init__(self, parent_socket: Path | None) -> None:
+        self._heartbeat = Heartbeat(self._announce)
+        self._loop = InvocationLoop(self._heartbeat)
+        orders: dict[str, Callable[[], None]] = {"drain": self.drain, "end": self._end}
+        self._parent = None if parent_socket is None else Parent(parent_socket, orders)
+        self._heartbeat.start()
+
+    def follow(self, hinted: UUID) -> None:
+        """Do what a hint asks for. After an abandoned step body, end the process when the task is over."""
+        self._loop.follow(hinted)
+        if self._loop.tainted:
+            logger.warning("a step body that timed out is still running; this process makes room for a fresh one")
+            _end_after_task()
+
+    def drain(self) -> None:
+        """Suspend at the next operation and take nothing new. May be called from a signal handler."""
+        self._loop.stopping = True
+        self._heartbeat.drain()
+
+    def stop(self) -> None:
+        """End the worker: the process is about to exit."""
+        self._heartbeat.stop("stopped" if self._loop.stopping else "the process ended in the middle of an invocation")
+        if self._parent is not None:
+            self._parent.leave()
+
+    def exit_if_tainted(self) -> None:
+        """Exit in the way that makes the pool start another process without calling it an error."""
+        if self._loop.tainted:
+            os._exit(EX_RECYCLE)
+
+    def _announce(self, worker_id: UUID) -> None:
+        if self._parent is not None:
+            self._parent.announce(worker_id)
+
+    def _end(self) -> None:
+        """The time for an orderly stop is over: give back what runs, uncounted, and leave it behind."""
+        logger.warning("an invocation did not come to an operation in time; its execution goes to another worker")
+        self.stop()
+        os._exit(EX_RECYCLE)
+
+
+def _end_after_task() -> None:
+    """Make this pool process end when it asks for its next task.
+
+    The pool offers no such order to a child. Closing the queue it reads tasks from is what its own shutdown amounts
+    to; raising SystemExit or exiting inside the task would log a lost worker with a traceback.
+    """
+    reader = getattr(getattr(getattr(current_process(), "_target", None), "inq", None), "_reader", None)
+    if reader is None:
+        logger.warning("this process is no pool child; restart the worker to end the abandoned step body")
+        return
+    reader.close()

@@ -1,0 +1,89 @@
+"""What the settings promise: safe in a deployment, usable over plain http on one machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from durable_engine.config.databases import database_settings
+from durable_engine.config.env import BASE_DIR
+
+DEPLOYMENT = {
+    "DATABASE_URL": "postgresql://perdure:p%40ss@127.0.0.1:1/perdure?sslmode=require",
+    "BROKER_URL": "redis://127.0.0.1:1/3",
+    "SECRET_KEY": "vT0p6yWqk2m9Rj4sLx8Zb1Nc5Hd7Gf3Ae-QwErTyUiOpAsDfGh",
+    "ALLOWED_HOSTS": "perdure.example.com",
+    "DURABLE_APPS": "examples",
+}
+
+
+def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the project with nothing but the given environment."""
+    return subprocess.run(
+        [sys.executable, *command],
+        env={"PATH": os.environ["PATH"], **env},
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_djangos_deployment_check_has_nothing_to_say() -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **DEPLOYMENT)
+
+    assert "System check identified no issues" in done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+def test_static_files_build_for_a_deployment(tmp_path: Path) -> None:
+    program = (
+        "import sys, django; django.setup(); from django.conf import settings; "
+        "from django.core.management import call_command; "
+        "settings.STATIC_ROOT = sys.argv[1]; call_command('collectstatic', interactive=False)"
+    )
+    done = run(
+        "-W",
+        "error",
+        "-c",
+        program,
+        str(tmp_path),
+        DJANGO_SETTINGS_MODULE="durable_engine.config.settings",
+        **DEPLOYMENT,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "staticfiles.json").exists()
+    assert list(tmp_path.glob("django_htmx/htmx-2.min.*.js.br")), "htmx is hashed and compressed"
+
+
+def test_a_database_url_becomes_djangos_settings() -> None:
+    found = database_settings(DEPLOYMENT["DATABASE_URL"], statement_timeout_seconds=0.5)
+
+    assert {key: found[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
+        "NAME": "perdure",
+        "USER": "perdure",
+        "PASSWORD": "p@ss",
+        "HOST": "127.0.0.1",
+        "PORT": "1",
+    }
+    assert found["OPTIONS"]["sslmode"] == "require"
+    assert "statement_timeout=500 " in found["OPTIONS"]["options"]
+
+
+def test_what_the_url_says_about_the_connection_wins() -> None:
+    found = database_settings("postgresql://h/d?connect_timeout=2", statement_timeout_seconds=15)
+
+    assert found["OPTIONS"]["connect_timeout"] == "2"
+
+
+def test_the_health_check_fails_when_postgres_does_not_answer() -> None:
+    program = (
+        "import django; django.setup(); from django.test import Client; "
+        "response = Client().get('/healthz', headers={'host': 'perdure.example.com'}); "
+        "print(response.status_code, response.content.decode())"
+    )
+    done = run("-c", program, DJANGO_SETTINGS_MODULE="durable_engine.config.settings", **DEPLOYMENT)
+
+    assert done.stdout.split() == ["503", "database", "unreachable"], done.stderr
