@@ -3,8 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench setup setup-run lock format
 
-# UV_PYTHON_DOWNLOADS: use the interpreter that is here. The PIP_ variables keep a machine's own package settings usable.
+# The interpreter and the trusted certificates are the ones of this machine.
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := true
 export UV_NO_PROGRESS := 1
 
 PYTHON ?=
@@ -27,14 +28,17 @@ check: setup ## Formatting, lint, types, import layers, templates, migrations, s
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	find templates -name '*.html' -exec .venv/bin/djangofmt --check {} +
-	$(PY) manage.py makemigrations --check --dry-run
+	find templates -name '*.html' -exec .venv/bin/djade --target-version 5.2 --check {} +
+	.venv/bin/djangofmt --check templates
+	@# Without a database it cannot compare with the applied ones, which is not asked here.
+	$(PY) -W 'ignore:Got an error checking a consistent migration history' manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 
 format: setup ## Format code and templates
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
-	find templates -name '*.html' -exec .venv/bin/djangofmt {} +
+	find templates -name '*.html' -exec .venv/bin/djade --target-version 5.2 {} +
+	.venv/bin/djangofmt templates
 
 bench: setup ## Measure throughput and latency on this machine
 	@$(PY) -m benchmarks $(ARGS)
@@ -75,11 +79,11 @@ if ! $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) or not sys.prefix
 	fi; \
 fi; \
 echo "Installing requirements-$(1).txt"; \
-if $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt; then \
-	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements-$(1).txt; \
-else \
-	echo "uv has no build for this machine; installing with pip"; \
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$(1).txt; \
+pip="$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes"; \
+uv="$(PY) -m uv pip install --quiet --python $(PY) --require-hashes"; \
+if ! { $$pip -r requirements-uv.txt && $$uv -r requirements-$(1).txt; }; then \
+	echo "uv cannot install here; installing with pip"; \
+	$$pip -r requirements-$(1).txt; \
 fi; \
 printf '%s\n' "$$want" > .venv/.installed-$(1)
 endef

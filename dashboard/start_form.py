@@ -71,19 +71,24 @@ class SchemaInputForm(forms.Form):
     def __init__(self, schema: Mapping[str, Any], *args: Any, initial: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, prefix=PREFIX, **kwargs)
         self.properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
-        required = set(schema.get("required", ()))
+        self.required = set(schema.get("required", ()))
         for name, rule in self.properties.items():
             default = (initial or {}).get(name, rule.get("default"))
-            self.fields[name] = _field(name, rule, name in required, default)
+            self.fields[name] = _field(name, rule, name in self.required and not _allows_null(rule), default)
 
     def input_text(self) -> str:
-        """The JSON text to start with: what was left empty is left out, so that the handler's default holds."""
+        """The JSON text to start with.
+
+        What was left empty is left out, so that the handler's default holds, or is null where it must be there.
+        """
         values = {}
         for name, rule in self.properties.items():
             value = self.cleaned_data.get(name)
-            if value is None and not self.fields[name].required and not (_allows_null(rule) and "default" not in rule):
-                continue
-            values[name] = _plain(value, rule)
+            is_empty = value is None or (value == "" and _allows_null(rule))
+            if not is_empty:
+                values[name] = _plain(value, rule)
+            elif name in self.required:
+                values[name] = None
         return json.dumps(values, ensure_ascii=False)
 
     def add_problem(self, message: str) -> None:
@@ -169,10 +174,8 @@ def _without_null(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _plain(value: Any, rule: Mapping[str, Any]) -> Any:
-    if value is None:
-        return None
     if "enum" in (_without_null(rule) if _allows_null(rule) else rule):
-        return json.loads(value) if value else None
+        return json.loads(value)
     if isinstance(value, str | bool | int | float | list | dict):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

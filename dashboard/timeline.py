@@ -132,7 +132,7 @@ class _Axis:
         until = end or self.now
         x = self.x(start)
         length = in_words((until - start).total_seconds())
-        return Segment(kind, x, round(self.x(until) - x, 3), f"{what}: {length}", live=end is None)
+        return Segment(kind, x, round(max(self.x(until) - x, 0.0), 3), f"{what}: {length}", live=end is None)
 
 
 def build_timeline(

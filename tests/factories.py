@@ -157,6 +157,8 @@ def make_user(
 
 def event_types(execution_id: UUID) -> list[str]:
     """The history, as event types, checked for gaps."""
-    events = list(Event.objects.filter(execution_id=execution_id).order_by("event_id").values_list("event_id", "event_type"))
+    events = list(
+        Event.objects.filter(execution_id=execution_id).order_by("event_id").values_list("event_id", "event_type")
+    )
     assert [event_id for event_id, _ in events] == list(range(1, len(events) + 1))
     return [event_type for _, event_type in events]

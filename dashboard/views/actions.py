@@ -121,7 +121,9 @@ def _ask_or_act(
         execution_or_404(execution_id)
         raise
     except DurableServiceError as error:
-        return _form(request, execution_id, question, tab, problem=str(error), status=error.status_code)
+        # What was typed wrong is 422, as everywhere on the pages.
+        status = 422 if error.status_code == 400 else error.status_code
+        return _form(request, execution_id, question, tab, problem=str(error), status=status)
     messages.success(request, question.done)
     return redirect(tab, execution_id)
 

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TypeVar
 
-from durable_engine.sdk import extended_types, type_registry
+from durable_engine.sdk import exceptions, extended_types, type_registry
 from durable_engine.sdk.exceptions import OPERATION_ERRORS, DurableOperationError, SerDesError
 
 E = TypeVar("E", bound=DurableOperationError)
@@ -159,10 +159,10 @@ def _cause(message: str, error_type: str, data: object) -> Exception:
             return restored
     if error_type in OPERATION_ERRORS:
         return OPERATION_ERRORS[error_type](message, data=data if isinstance(data, str) else None)
-    builtin = getattr(builtins, error_type, None)
-    if isinstance(builtin, type) and issubclass(builtin, Exception):
+    known = getattr(exceptions, error_type, None) or getattr(builtins, error_type, None)
+    if isinstance(known, type) and issubclass(known, Exception):
         try:
-            return builtin(message)
+            return known(message)
         except TypeError:  # UnicodeDecodeError and its like need more than a message
             pass
     return RecordedError(message, error_type)

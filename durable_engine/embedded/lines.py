@@ -19,15 +19,17 @@ class Printer:
         self._coloured = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: dict[str, bytes] = {}
 
-    def feed(self, name: str, chunk: bytes) -> None:
-        """Take bytes of a service and print the lines that are complete."""
-        *lines, rest = (self._unfinished.pop(name, b"") + chunk).split(b"\n")
+    def feed(self, name: str, chunk: bytes) -> list[str]:
+        """Take bytes of a service, print the lines that are complete and return them."""
+        *complete, rest = (self._unfinished.pop(name, b"") + chunk).split(b"\n")
+        lines = [line.decode(errors="replace").rstrip() for line in complete]
         for line in lines:
-            self.line(name, line.decode(errors="replace").rstrip())
+            self.line(name, line)
         if len(rest) > LONGEST_LINE:
             self.line(name, rest.decode(errors="replace"))
         elif rest:
             self._unfinished[name] = rest
+        return lines
 
     def line(self, name: str, text: str) -> None:
         """Print one line; once nobody reads any more, print nothing."""

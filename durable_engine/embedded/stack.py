@@ -93,16 +93,16 @@ def worker_service(cwd: Path, ready: Callable[[], bool]) -> Service:
     return _python_service("worker", command, cwd, ready, patience=WORKER_PATIENCE)
 
 
-def scheduler_service(cwd: Path, ready: Callable[[], bool]) -> Service:
-    """Return the scheduler as a service."""
-    return _python_service("scheduler", ["django", "run_scheduler"], cwd, ready)
+def scheduler_service(cwd: Path) -> Service:
+    """Return the scheduler as a service; it says when it is ready."""
+    return _python_service("scheduler", ["django", "run_scheduler"], cwd, "scheduler ready")
 
 
 def _python_service(
     name: str,
     command: Sequence[str],
     cwd: Path,
-    ready: Callable[[], bool],
+    ready: Callable[[], bool] | str,
     *,
     patience: float = 10.0,
     pass_fds: Sequence[int] = (),
@@ -111,8 +111,7 @@ def _python_service(
         "DJANGO_SETTINGS_MODULE": "durable_engine.config.settings",
         **os.environ,
         "PYTHONUNBUFFERED": "1",
-        # SIGTERM lets running invocations suspend, within the soft time-out, instead of waiting for their end without
-        # limit.
+        # The pool's children leave SIGTERM to their parent, which lets them suspend. Some senders signal them all.
         "REMAP_SIGTERM": "SIGQUIT",
     }
 

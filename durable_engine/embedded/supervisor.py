@@ -39,13 +39,13 @@ class StartFailed(Exception):
 class Service:
     """A child to keep running.
 
-    `spawn` starts it with its output on the given file descriptor, `ready` says whether it does its work, `patience` is
-    how long an orderly stop may take.
+    `spawn` starts it, writing to the given file descriptor. `ready` tells whether it does its work: a question, or
+    the line it prints then. `patience` is how long an orderly stop may take.
     """
 
     name: str
     spawn: Callable[[int], subprocess.Popen[bytes]]
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] | str
     stop_signal: signal.Signals = signal.SIGTERM
     patience: float = 10.0
     child: subprocess.Popen[bytes] | None = None
@@ -53,6 +53,12 @@ class Service:
     restart_at: float | None = None
     pause: float = FIRST_PAUSE
     output: int = -1
+    has_said_ready: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does its work, as far as can be seen now."""
+        return self.has_said_ready if isinstance(self.ready, str) else self.ready()
 
 
 class Supervisor:
@@ -137,11 +143,12 @@ class Supervisor:
     def _add(self, service: Service) -> None:
         reader, service.output = os.pipe()
         os.set_blocking(reader, False)
-        self._selector.register(reader, selectors.EVENT_READ, service.name)
+        self._selector.register(reader, selectors.EVENT_READ, service)
         self._services.append(service)
 
     def _spawn(self, service: Service) -> None:
         service.restart_at = None
+        service.has_said_ready = False
         service.child = service.spawn(service.output)
         service.started_at = time.monotonic()
         self._tell_guardian(f"+{service.child.pid} {int(service.stop_signal)}")
@@ -149,7 +156,7 @@ class Supervisor:
 
     def _wait_until_ready(self, service: Service) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not service.ready():
+        while not service.is_ready:
             self._pump(0.05)
             self.check_stop()
             if service.child is None or service.child.poll() is not None:
@@ -228,11 +235,12 @@ class Supervisor:
         while self._pump(0):
             pass
 
-    def _read(self, descriptor: int, name: str | None) -> None:
+    def _read(self, descriptor: int, service: Service | None) -> None:
         with suppress(BlockingIOError):
             chunk = os.read(descriptor, 65536)
-            if name is not None:
-                self._printer.feed(name, chunk)
+            if service is not None:
+                lines = self._printer.feed(service.name, chunk)
+                service.has_said_ready |= service.ready in lines
 
 
 def _how_it_ended(service: Service) -> str:

@@ -34,12 +34,15 @@ class InvalidInput(DurableServiceError):
 
 
 class FunctionNotFound(DurableServiceError):
-    """No worker ever served the function and this process doesn't know it. `known` has the close matches first."""
+    """No worker ever served the function, or this version of it, and this process doesn't know it.
+
+    `known` has the names of the known functions, close matches first; with a `version`, the known versions.
+    """
 
     status_code = 404
 
     def __init__(self, function: str, known: Sequence[str], *, version: int | None = None) -> None:
-        close = get_close_matches(function, known, n=3, cutoff=0.5)
+        close = get_close_matches(function, known, n=3, cutoff=0.5) if version is None else []
         self.function = function
         self.version = version
         self.known = [*close, *sorted(set(known) - set(close))]
@@ -52,7 +55,7 @@ class FunctionNotFound(DurableServiceError):
         shown = ", ".join(self.known[:NAMES_SHOWN])
         more = f" and {len(self.known) - NAMES_SHOWN} more" if len(self.known) > NAMES_SHOWN else ""
         question = f"Did you mean {self.known[0]!r}? " if has_close else ""
-        return f"{question}Known: {shown}{more}."
+        return f"{question}Known{' versions' if self.version else ''}: {shown}{more}."
 
 
 class ExecutionNotFound(DurableServiceError):

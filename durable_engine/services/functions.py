@@ -85,7 +85,7 @@ def _choose(name: str, version: Any, by_name: dict[str, dict[int, KnownFunction]
     if version is None:
         return versions[max(versions)]
     if version not in versions:
-        raise FunctionNotFound(name, [f"{name} version {known}" for known in sorted(versions)], version=version)
+        raise FunctionNotFound(name, [str(known) for known in versions], version=version)
     return versions[version]
 
 

@@ -33,7 +33,9 @@ from durable_engine.storage.connection import open_engine_connection
 DRAIN = b"drain\n"
 END = b"end\n"
 LONGEST_SOCKET_PATH = 100
+# The pool reaps a dead child within milliseconds; only before that can be seen what ended it.
 REAP_SECONDS = 0.2
+GLANCE_SECONDS = 0.0002
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +211,7 @@ def _exit_reason(pid: int) -> str:
             break
         if status is not None:
             return f"process {pid} {_in_words(status.si_code, status.si_status)}"
-        time.sleep(0.002)
+        time.sleep(GLANCE_SECONDS)
     return f"process {pid} ended unexpectedly"
 
 

@@ -35,6 +35,9 @@ from durable_engine.storage.server import DATABASE_ERRORS
 
 FIRST_RETRY_SECONDS = 0.1
 
+STOPPED = "stopped in order"
+DIED = "the process ended in the middle of an invocation"
+
 logger = logging.getLogger(__name__)
 
 
@@ -124,18 +127,19 @@ class Heartbeat:
         """Show in the worker's row that nothing new is taken. May be called from a signal handler."""
         self._draining = True
 
-    def stop(self, reason: str) -> None:
-        """End the thread and the worker. What still runs is given back without counting as a crash while draining."""
+    def stop(self) -> None:
+        """End the thread and the worker. What still runs is given back; while draining that counts as no crash."""
         self._ended.set()
         self._hurry.set()
         with self._lock:
             if self._worker_id is None:
                 return
             try:
+                in_order = self._draining or not self._running
                 if self._draining:
                     self._given_up.extend(entry.claim for entry in self._running)
                     self._unclaim(self._connections.get())
-                self._recover(self._worker_id, reason)
+                self._recover(self._worker_id, STOPPED if in_order else DIED)
             except DATABASE_ERRORS:
                 logger.warning("Postgres is away: the scheduler recovers what this worker ran")
             finally:

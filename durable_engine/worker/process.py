@@ -42,7 +42,7 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """End the worker: the process is about to exit."""
-        self._heartbeat.stop("stopped" if self._loop.stopping else "the process ended in the middle of an invocation")
+        self._heartbeat.stop()
         if self._parent is not None:
             self._parent.leave()
 

@@ -85,7 +85,7 @@ class Run:
             [
                 stack.web_service(self._listener, cwd),
                 stack.worker_service(cwd, new_worker_is_seen()),
-                stack.scheduler_service(cwd, lambda: True),
+                stack.scheduler_service(cwd),
             ]
         )
         connections.close_all()

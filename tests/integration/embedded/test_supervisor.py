@@ -60,10 +60,9 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
     yield start
     for one in runs:
-        family = descendants(one.process.pid)
-        one.process.kill()
+        for pid, _ in descendants(one.process.pid):
+            os.kill(pid, signal.SIGKILL)
         one.process.wait()
-        wait_until_gone(family)
 
 
 def test_output_is_shown_and_a_stop_goes_in_reverse_order(run: Callable[..., Run]) -> None:

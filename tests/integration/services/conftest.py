@@ -32,6 +32,8 @@ def handlers() -> Iterator[None]:
         registry.register(DurableHandler("orders", 1, handle))
         registry.register(DurableHandler("orders", 2, handle))
         registry.register(
-            DurableHandler("refund", 1, handle, execution_timeout=Duration.from_minutes(10), queue="slow", input=RefundInput)
+            DurableHandler(
+                "refund", 1, handle, execution_timeout=Duration.from_minutes(10), queue="slow", input=RefundInput
+            )
         )
         yield

@@ -162,7 +162,7 @@ def test_no_message_repeats_a_secret(name: str) -> None:
 def test_the_example_in_the_message_is_a_good_value(name: str) -> None:
     example = SECRET if name == "SECRET_KEY" else EXAMPLES[name]
 
-    assert read_environment({**DEPLOYMENT, name: example})
+    assert read_environment({**DEPLOYMENT, name: example}).broker_url
 
 
 def test_a_misspelt_name_is_refused_with_the_right_one() -> None:

@@ -1,0 +1,122 @@
+"""Every worked sequence: the first run, its replay, and a crash right before and after each of its events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from durable_engine.core.ports import Batch, InvocationStore, NewEvent, Outcome, RecordedEvent, Snapshot
+from durable_engine.core.replay import run_invocation
+from durable_engine.sdk.registry import DurableHandler
+from tests.conformance.driver import Driver
+from tests.conformance.scenarios import LEDGER, SCENARIOS, Scenario, line_of
+
+
+def run(runner: Driver, scenario: Scenario) -> None:
+    LEDGER.start(runner)
+    runner.start(scenario.handler, scenario.input)
+    runner.drive()
+    if scenario.outside is not None:
+        scenario.outside(runner)
+        runner.drive()
+
+
+def check_outcome(runner: Driver, scenario: Scenario) -> None:
+    last = runner.events[-1]
+    assert runner.status == scenario.status
+    assert last.payload == scenario.payload
+    assert (json.loads(last.error)["ErrorType"] if last.error else None) == scenario.error_type
+
+
+class FinishedStore:
+    """A history that is only read: whoever writes anything but the end into it did not replay."""
+
+    def __init__(self, handler: DurableHandler, events: Sequence[RecordedEvent]) -> None:
+        self.snapshot = Snapshot("x", handler.name, handler.version, "x", events, frozenset(), 1)
+        self.outcome: Outcome | None = None
+
+    def load(self) -> Snapshot:
+        return self.snapshot
+
+    def defer(self, event: NewEvent) -> None:
+        raise AssertionError(f"replay recorded {event}")
+
+    def checkpoint(self, batch: Batch) -> Sequence[RecordedEvent]:
+        raise AssertionError(f"replay recorded {batch}")
+
+    def suspend(self, batch: Batch) -> Snapshot | None:
+        raise AssertionError("replay suspended")
+
+    def close(self, batch: Batch, outcome: Outcome) -> None:
+        assert not batch.events
+        self.outcome = outcome
+
+    def pause(self, batch: Batch, kind: str, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def release(self, batch: Batch) -> None:
+        raise AssertionError("replay released")
+
+    def should_release(self) -> bool:
+        raise AssertionError("replay came to new work")
+
+    def callback_id(self, operation_id: str) -> str:
+        return "id"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_first_run_leaves_exactly_the_worked_sequence(runner: Driver, scenario: Scenario) -> None:
+    run(runner, scenario)
+
+    assert [line_of(event) for event in runner.events] == list(scenario.expected)
+    assert [event.event_id for event in runner.events] == list(range(1, len(scenario.expected) + 1))
+    check_outcome(runner, scenario)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_replay_of_a_whole_history_gives_the_same_outcome_and_runs_no_body(runner: Driver, scenario: Scenario) -> None:
+    run(runner, scenario)
+    ran = list(LEDGER.runs)
+    finished = FinishedStore(scenario.handler, runner.events[:-2])
+    store: InvocationStore = finished
+
+    result = run_invocation(scenario.handler, store, clock=time.monotonic, random=lambda: 0.5)
+
+    assert result.ended == "closed"
+    assert finished.outcome is not None
+    assert finished.outcome.payload == runner.events[-1].payload
+    assert finished.outcome.error_type == (scenario.error_type or "")
+    assert ran == LEDGER.runs
+
+
+CRASHES = [
+    pytest.param(scenario, event_id, before, id=f"{scenario}-{'before' if before else 'after'}-{event_id}")
+    for scenario in SCENARIOS
+    for event_id in range(1, len(scenario.expected) + 1)
+    for before in (True, False)
+]
+
+
+@pytest.mark.parametrize("flushes_starts", [False, True], ids=["quick", "slow"])
+@pytest.mark.parametrize(("scenario", "event_id", "before"), CRASHES)
+def test_crash_around_any_event_changes_nothing_for_the_outcome(
+    runner: Driver, scenario: Scenario, event_id: int, before: bool, flushes_starts: bool
+) -> None:
+    runner.flushes_starts = flushes_starts
+    LEDGER.start(runner)
+    runner.start(scenario.handler, scenario.input)
+    runner.crash_at(event_id, before=before)
+    runner.drive()
+    if scenario.outside is not None:
+        scenario.outside(runner)
+        runner.drive()
+
+    check_outcome(runner, scenario)
+    assert [event.event_id for event in runner.events] == list(range(1, len(runner.events) + 1))
+    if not scenario.stable and (flushes_starts or scenario.handler.name == "at-most-once"):
+        return  # an interrupted attempt counts, so there may be one more: see test_interruptions
+    without_invocations = [line for line in map(line_of, runner.events) if line != "Inv"]
+    assert without_invocations == [line for line in scenario.expected if line != "Inv"]
