@@ -16,22 +16,25 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
-    except OperationalError:
-        say_when_nothing_runs()
+    except OperationalError as problem:
+        say_when_there_is_no_connection(problem)
         raise
 
 
-def say_when_nothing_runs() -> None:
-    """End with one line instead of a traceback when the embedded database is meant and does not run."""
+def say_when_there_is_no_connection(problem: Exception) -> None:
+    """End with one line instead of a traceback when the database does not run or cannot be reached."""
     from django.conf import settings
 
-    from durable_engine.embedded.paths import database_answers
-
-    if settings.ENVIRONMENT.database_url is None and not database_answers(settings.PERDURE_HOME):
+    # Postgres gives a refused connection no code, and 57P… to one that it ends or does not take yet.
+    code = getattr(problem.__cause__, "sqlstate", None) or "57P"
+    if not code.startswith("57P"):
+        return
+    if settings.ENVIRONMENT.database_url is None:
         sys.exit(
             f"perdure: the embedded database of {settings.PERDURE_HOME} is not running. "
             "Start it with `make run`, or set DATABASE_URL to a running Postgres."
         )
+    sys.exit(f"perdure: no connection to the database of DATABASE_URL. {str(problem).splitlines()[0]}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The one writer of decisions: every page and program that lets people answer a callback calls it.
 
-The callback is completed, and the audit written, in one transaction of the engine. Whoever comes second changes nothing.
+The callback is completed, and the audit written, in one transaction. Whoever comes second changes nothing.
 """
 
 import json

@@ -1,5 +1,7 @@
 """Durations in words: two units at most."""
 
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
 
 def in_words(seconds: float) -> str:
     """Return for example `340 ms`, `12.6 s`, `3 min 04 s`, `1 h 04 min` or `2 d 03 h`."""
@@ -29,10 +31,6 @@ def relative(seconds_ago: float) -> str:
         return "now"
     if seconds_ago < 0:
         return f"in {in_words(int(size))}"
-    for limit, unit_seconds, unit in ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour")):
-        if size < limit:
-            break
-    else:
-        unit_seconds, unit = 86400, "day"
+    unit_seconds, unit = next(choice for choice in UNITS if size >= choice[0])
     count = int(size // unit_seconds)
     return f"{count} {unit}{'' if count == 1 else 's'} ago"

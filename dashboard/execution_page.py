@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from dashboard.banner import banner_of
 from dashboard.history_rows import event_rows
-from dashboard.steps import step_rows
 from dashboard.statuses import execution_status
+from dashboard.steps import step_rows
 from dashboard.timeline import Run, build_timeline
 from dashboard.timeline_svg import legend_of, timeline_svg
 from durable_engine.queries.executions import ExecutionSummary
@@ -60,6 +60,8 @@ def page_of(request: HttpRequest, execution: ExecutionSummary, revision: str | N
         "section": "executions",
         "execution": execution,
         # Without a name of its own it was named after its id, which is among the facts.
+        # As pairs: a template that looks up `tags.items` finds a tag of that name instead.
+        "tags": sorted(execution.tags.items()),
         "has_name": execution.name != str(execution.id),
         # A banner says in full what the sentence would say.
         "waiting": _sentence(waiting_for(execution), execution) if banner is None else "",

@@ -7,9 +7,20 @@ from typing import Any
 
 from dashboard.durations import in_words, offset
 
-TONES = {"Succeeded": "succeeded", "Failed": "failed", "TimedOut": "timed-out", "Stopped": "stopped", "Cancelled": "stopped"}
+TONES = {
+    "Succeeded": "succeeded",
+    "Failed": "failed",
+    "TimedOut": "timed-out",
+    "Stopped": "stopped",
+    "Cancelled": "stopped",
+}
 WITH_ERROR = ("Failed", "TimedOut", "Stopped")
-SECONDS = {"Duration": "duration", "NextAttemptDelaySeconds": "next attempt after", "Timeout": "timeout", "HeartbeatTimeout": "heartbeat"}
+SECONDS = {
+    "Duration": "duration",
+    "NextAttemptDelaySeconds": "next attempt after",
+    "Timeout": "timeout",
+    "HeartbeatTimeout": "heartbeat",
+}
 
 
 @dataclass(frozen=True, slots=True)

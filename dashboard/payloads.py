@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 MOST_SHOWN = 64 * 1024
 MOST_DEPTH = 200
+OPENING = ("[", "{")
+CLOSING = ("]", "}")
 
-# A JSON text is strings, structure, and runs of anything else (numbers, literals). Parsing it into Python and back would
-# change numbers beyond what a float holds and drop doubled keys.
+# A JSON text is strings, structure, and runs of anything else (numbers, literals). Parsing it into Python and back
+# would change numbers beyond what a float holds and drop doubled keys.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+|"')
 
 
@@ -34,18 +36,18 @@ def indented(text: str) -> str:
     out: list[str] = []
     depth = 0
     previous = ""
-    for token in _TOKEN.findall(text):
-        if token in "]}" and previous not in "[{":
+    for part in _TOKEN.findall(text):
+        if part in CLOSING and previous not in OPENING:
             depth = max(depth - 1, 0)
             out.append(_line(depth))
-        elif token in "]}":
+        elif part in CLOSING:
             depth = max(depth - 1, 0)
-        elif previous in ("[", "{", ","):
+        elif previous in {*OPENING, ","}:
             out.append(_line(depth))
-        out.append(": " if token == ":" else token)
-        if token in "[{":
+        out.append(": " if part == ":" else part)
+        if part in OPENING:
             depth += 1
-        previous = token
+        previous = part
     return "".join(out)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from durable_engine.services.exceptions import InvalidInput
 from durable_engine.services.validation import parse_json
@@ -26,7 +27,8 @@ class NameForm(forms.Form):
         required=False,
         max_length=64,
         label="Name",
-        help_text="Starting the same name again with the same input leads to the same execution. Without one it is generated.",
+        help_text="Starting the same name again with the same input leads to the same execution. "
+        "Without a name one is generated.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -68,8 +70,10 @@ class JsonField(forms.CharField):
 class SchemaInputForm(forms.Form):
     """One field for each property of an object schema."""
 
-    def __init__(self, schema: Mapping[str, Any], *args: Any, initial: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=PREFIX, **kwargs)
+    def __init__(
+        self, schema: Mapping[str, Any], data: QueryDict | None = None, *, initial: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, prefix=PREFIX)
         self.properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
         self.required = set(schema.get("required", ()))
         for name, rule in self.properties.items():
@@ -100,7 +104,7 @@ class SchemaInputForm(forms.Form):
 
 def takes_fields(schema: Mapping[str, Any] | None) -> bool:
     """Whether a form with fields can be drawn: the input is an object with named properties."""
-    return bool(schema) and isinstance(schema.get("properties"), Mapping) and bool(schema["properties"])
+    return schema is not None and isinstance(schema.get("properties"), Mapping) and bool(schema["properties"])
 
 
 def defaults_of(input_type: object) -> dict[str, Any]:
@@ -136,7 +140,9 @@ def _field(name: str, rule: Mapping[str, Any], required: bool, default: Any) -> 
         choices = [(json.dumps(value), str(value)) for value in rule["enum"]]
         if not required:
             choices.insert(0, ("", "—"))
-        return forms.ChoiceField(choices=choices, **options | {"initial": json.dumps(default) if default is not None else ""})
+        return forms.ChoiceField(
+            choices=choices, **options | {"initial": json.dumps(default) if default is not None else ""}
+        )
     if rule.get("type") == "boolean":
         return forms.BooleanField(**options | {"required": False})
     if rule.get("type") == "string":

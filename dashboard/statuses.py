@@ -1,6 +1,6 @@
 """The one table of statuses: word, tone, glyph and meaning of each. Badges, filters and the timeline read it.
 
-`tone` names a colour of `static/css/tokens.css`; `glyph` is an SVG path in a 16 by 16 box, drawn with the text's colour.
+`tone` names a colour of `static/css/tokens.css`; `glyph` is an SVG path in a 16 by 16 box, drawn in the text's colour.
 A status is told by its word and its glyph; the colour only helps.
 """
 

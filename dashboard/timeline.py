@@ -12,13 +12,38 @@ from typing import Literal, Protocol
 from dashboard.durations import in_words
 from dashboard.statuses import Status, execution_status, operation_status
 
-SegmentKind = Literal["queued", "running", "succeeded", "failed", "backoff", "waiting", "suspended", "context", "stopped"]
+SegmentKind = Literal[
+    "queued", "running", "succeeded", "failed", "backoff", "waiting", "suspended", "context", "stopped"
+]
 
 # Beyond this many rows the first and the last half are shown.
 MOST_ROWS = 200
 HEAD_ROOM = 1.08
 NICE_SECONDS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200)
-NICE_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+NICE_STEPS = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+)
 MOST_TICKS = 7
 
 
@@ -248,13 +273,17 @@ def _attempt_segments(operation: OperationLike, axis: _Axis, closed_at: datetime
         if attempt.started_at is None:
             continue
         if due is not None and attempt.started_at > due:
-            yield axis.segment("queued", due, attempt.started_at, f"Waited for a worker before attempt {attempt.number}")
+            yield axis.segment(
+                "queued", due, attempt.started_at, f"Waited for a worker before attempt {attempt.number}"
+            )
         end = attempt.ended_at or closed_at
         yield axis.segment(_attempt_kind(attempt, closed_at), attempt.started_at, end, _attempt_title(attempt))
         due = None
         if attempt.ended_at is not None and attempt.retry_delay_seconds is not None:
             due = attempt.ended_at + timedelta(seconds=attempt.retry_delay_seconds)
-            yield axis.segment("backoff", attempt.ended_at, min(due, axis.now), f"Back-off after attempt {attempt.number}")
+            yield axis.segment(
+                "backoff", attempt.ended_at, min(due, axis.now), f"Back-off after attempt {attempt.number}"
+            )
 
 
 def _attempt_kind(attempt: AttemptLike, closed_at: datetime | None) -> SegmentKind:

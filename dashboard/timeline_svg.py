@@ -53,8 +53,9 @@ def timeline_svg(timeline: Timeline) -> SafeString:
     """Return the SVG. Joined in Python: a template loop takes fifty times as long for thousands of bars."""
     height = AXIS_HEIGHT + ROW_HEIGHT * len(timeline.rows)
     live = f' data-now="{timeline.now}" data-span="{timeline.span_seconds}"' if timeline.now is not None else ""
+    label = escape(_summary(timeline))
     parts = [
-        f'<svg class="timeline-svg" width="100%" height="{height}" role="img" aria-label="{escape(_summary(timeline))}"{live}>',
+        f'<svg class="timeline-svg" width="100%" height="{height}" role="img" aria-label="{label}"{live}>',
         *_axis(timeline, height),
         *(part for index, row in enumerate(timeline.rows) for part in _row(row, AXIS_HEIGHT + index * ROW_HEIGHT)),
         *_now(timeline, height),
@@ -84,7 +85,7 @@ def _row(row: Row, top: int) -> Iterator[str]:
 def _bar(segment: Segment, top: int, title: str) -> str:
     height = BAR_HEIGHT.get(segment.kind, USUAL_BAR_HEIGHT)
     y = top + (ROW_HEIGHT - height) / 2
-    live = " data-live" if segment.live else ""
+    live = " data-grows" if segment.live else ""
     box = f'y="{y:g}" height="{height}" rx="{min(3, height // 2)}"'
     return (
         f'<g class="bar bar-{segment.kind}"><title>{escape(title)}</title>'
@@ -95,4 +96,5 @@ def _bar(segment: Segment, top: int, title: str) -> str:
 
 def _now(timeline: Timeline, height: int) -> Iterator[str]:
     if timeline.now is not None:
-        yield f'<line class="now" x1="{timeline.now}%" x2="{timeline.now}%" y1="{AXIS_HEIGHT - 6}" y2="{height}"></line>'
+        x, top = timeline.now, AXIS_HEIGHT - 6
+        yield f'<line class="now" x1="{x}%" x2="{x}%" y1="{top}" y2="{height}"></line>'

@@ -1,4 +1,4 @@
-"""What installed apps plug into the engine: sweeps of the scheduler, and hooks on what has closed.
+"""What installed apps plug into the engine: sweeps of the scheduler.
 
 Register in `AppConfig.ready()`. The engine never imports the apps; they find each other here.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +18,7 @@ class Sweep:
     every_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedCallback:
-    """A callback that has its outcome: `status` SUCCEEDED, FAILED, TIMED_OUT or CANCELLED."""
-
-    execution_id: UUID
-    operation_id: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedExecution:
-    """An execution that has ended: `status` SUCCEEDED, FAILED, TIMED_OUT or STOPPED."""
-
-    execution_id: UUID
-    function: str
-    status: str
-
-
-CallbackHook = TypeVar("CallbackHook", bound=Callable[[ClosedCallback], None])
-ExecutionHook = TypeVar("ExecutionHook", bound=Callable[[ClosedExecution], None])
-
 _sweeps: dict[str, Sweep] = {}
-_callback_hooks: list[Callable[[ClosedCallback], None]] = []
-_execution_hooks: list[Callable[[ClosedExecution], None]] = []
 
 
 def register_sweep(name: str, function: Callable[[], int], every_seconds: float) -> None:
@@ -60,29 +35,3 @@ def register_sweep(name: str, function: Callable[[], int], every_seconds: float)
 def sweeps() -> list[Sweep]:
     """Return the registered sweeps, by name."""
     return [_sweeps[name] for name in sorted(_sweeps)]
-
-
-def on_callback_closed(func: CallbackHook) -> CallbackHook:
-    """Call `func` in the transaction that closes a callback: what it writes commits with the outcome, or not at all."""
-    if func not in _callback_hooks:
-        _callback_hooks.append(func)
-    return func
-
-
-def on_execution_closed(func: ExecutionHook) -> ExecutionHook:
-    """Call `func` in the transaction that closes an execution: what it writes commits with the end, or not at all."""
-    if func not in _execution_hooks:
-        _execution_hooks.append(func)
-    return func
-
-
-def callback_closed(closed: ClosedCallback) -> None:
-    """Run the hooks; called by the engine inside the closing transaction."""
-    for hook in _callback_hooks:
-        hook(closed)
-
-
-def execution_closed(closed: ClosedExecution) -> None:
-    """Run the hooks; called by the engine inside the closing transaction."""
-    for hook in _execution_hooks:
-        hook(closed)

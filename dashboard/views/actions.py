@@ -39,8 +39,8 @@ class Question:
 
 STOP = Question(
     title="Stop this execution?",
-    effect="It ends as Stopped, for good. A step that is running may finish what it does outside, but nothing more is recorded "
-    "and no later step runs. Waits and open callbacks are cancelled.",
+    effect="It ends as Stopped, for good. A step that is running may finish what it does outside, but nothing more is "
+    "recorded and no later step runs. Waits and open callbacks are cancelled.",
     button="Stop execution",
     button_style="button-danger-fill",
     done="The execution was stopped.",

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import stat
 import tempfile
 from contextlib import suppress
@@ -48,16 +47,6 @@ def private_directory(path: Path) -> Path:
 def database_url(home: Path, database: str = DATABASE) -> str:
     """Return the URL of a database of the embedded Postgres of `home`."""
     return f"postgresql://{ROLE}@/{database}?host={socket_directory(home)}"
-
-
-def database_answers(home: Path) -> bool:
-    """Say whether something listens on the socket of the embedded Postgres of `home`."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        try:
-            client.connect(str(socket_directory(home) / ".s.PGSQL.5432"))
-        except OSError:
-            return False
-        return True
 
 
 def broker_url(home: Path) -> str:

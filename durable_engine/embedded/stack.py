@@ -46,7 +46,7 @@ def listen(port: int | None) -> socket.socket:
             listener.close()
             if port:
                 raise PortTaken(
-                    f"PORT: {port} cannot be used ({problem.strerror}). Choose another. Example: PORT={port + 1}"
+                    f"PORT: {port} cannot be used ({problem.strerror}). Choose another. Example: PORT={min(port + 1, 65534)}"
                 ) from None
         else:
             return listener

@@ -17,7 +17,6 @@ from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
 
 from durable_engine import dispatch
 from durable_engine.core.ports import EventType
-from durable_engine.extensions import ClosedCallback, callback_closed
 from durable_engine.models import Callback, CallbackStatus, Execution, callback_uuid
 from durable_engine.services.actors import Actor
 from durable_engine.services.audit import record_audit
@@ -200,7 +199,6 @@ def _write(execution: Execution, callback: Callback, outcome: _Outcome, complete
         payload=outcome.payload,
         error=outcome.error,
     )
-    callback_closed(ClosedCallback(execution.pk, callback.operation_id, outcome.status))
     if wants_hint:
         dispatch.publish_on_commit([execution.pk], queue=execution.queue)
 

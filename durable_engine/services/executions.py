@@ -13,8 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from durable_engine import dispatch
-from durable_engine.extensions import ClosedCallback, ClosedExecution, callback_closed, execution_closed
-from durable_engine.models import Callback, CallbackStatus, Event, Execution, ExecutionStatus, Timer, TimerKind
+from durable_engine.models import Event, Execution, ExecutionStatus, Timer, TimerKind
 from durable_engine.queries.executions import revision_of
 from durable_engine.services.actors import Actor
 from durable_engine.services.audit import record_audit
@@ -66,7 +65,7 @@ def stop_execution(
     error = default if error is None else checked_error(error)
     execution = _locked(execution_id, seen_revision)
     _refuse_if_closed(execution, "stopped")
-    _close(execution, ExecutionStatus.STOPPED, error)
+    outside.close_execution(execution, ExecutionStatus.STOPPED, error)
     record_audit(actor, "stop_execution", execution_id=execution_id, reason=reason, details={"was": execution.status})
 
 
@@ -153,17 +152,8 @@ def time_out_execution(execution_id: UUID) -> bool:
     details = Event.objects.filter(execution=execution, event_id=1).values_list("details", flat=True).get() or {}
     seconds = details.get("execution_timeout_seconds")
     message = "Execution timed out." if seconds is None else f"Execution timed out after {seconds:g} seconds."
-    _close(execution, ExecutionStatus.TIMED_OUT, {"ErrorType": TIMED_OUT_ERROR_TYPE, "ErrorMessage": message})
-    return True
-
-
-def _close(execution: Execution, status: ExecutionStatus, error: Mapping[str, object]) -> None:
-    callbacks = Callback.objects.filter(execution=execution, status=CallbackStatus.STARTED)
-    open_operations = list(callbacks.order_by("id").values_list("operation_id", flat=True))
-    outside.close_execution(execution, status, error)
-    for operation_id in open_operations:
-        callback_closed(ClosedCallback(execution.pk, operation_id, CallbackStatus.CANCELLED))
-    execution_closed(ClosedExecution(execution.pk, execution.function, status))
+    error = {"ErrorType": TIMED_OUT_ERROR_TYPE, "ErrorMessage": message}
+    return outside.close_execution(execution, ExecutionStatus.TIMED_OUT, error)
 
 
 def _locked(execution_id: UUID, seen_revision: str | None) -> Execution:

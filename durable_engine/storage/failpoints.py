@@ -3,11 +3,15 @@
 `DURABLE_FAILPOINTS="checkpoint.before=kill@3,suspend.before=hold:/tmp/x"`: the third hit of `checkpoint.before` kills
 the process with SIGKILL; `suspend.before` creates `/tmp/x/suspend.before.reached` and waits for
 `/tmp/x/suspend.before.go`. `lose_reply` raises as a connection does that breaks after the commit.
+
+`close.committed=lose_reply%5` acts at random, in 5 % of the hits. `kill:/tmp/x/done` and `lose_reply:/tmp/x/done` first
+append the action, the place and the process id to that file. A place may have several entries, which act in turn.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from dataclasses import dataclass, field
@@ -23,23 +27,32 @@ class _Failpoint:
     action: str
     argument: str = ""
     only_hit: int | None = None
+    percent: float | None = None
     hits: int = field(default=0)
 
+    def acts_now(self) -> bool:
+        self.hits += 1
+        if self.only_hit is not None and self.hits != self.only_hit:
+            return False
+        return self.percent is None or random.uniform(0, 100) < self.percent  # noqa: S311
 
-def _parse(text: str) -> dict[str, _Failpoint]:
-    points: dict[str, _Failpoint] = {}
+
+def _parse(text: str) -> dict[str, list[_Failpoint]]:
+    points: dict[str, list[_Failpoint]] = {}
     for entry in filter(None, text.split(",")):
         name, _, action = entry.partition("=")
+        action, _, percent = action.partition("%")
         action, _, hit = action.partition("@")
         action, _, argument = action.partition(":")
         if action not in {"kill", "hold", "lose_reply"}:
             message = f"DURABLE_FAILPOINTS: unknown action {action!r} in {entry!r}; example: checkpoint.before=kill@2"
             raise ValueError(message)
-        points[name] = _Failpoint(action, argument, int(hit) if hit else None)
+        point = _Failpoint(action, argument, int(hit) if hit else None, float(percent) if percent else None)
+        points.setdefault(name, []).append(point)
     return points
 
 
-_points: dict[str, _Failpoint] | None = _parse(os.environ.get("DURABLE_FAILPOINTS", "")) or None
+_points: dict[str, list[_Failpoint]] | None = _parse(os.environ.get("DURABLE_FAILPOINTS", "")) or None
 
 
 def arm(text: str) -> None:
@@ -50,18 +63,24 @@ def arm(text: str) -> None:
 
 def hit(name: str) -> None:
     """Do what the environment asks for at this place; nothing in production."""
-    if _points is None or (point := _points.get(name)) is None:
+    if _points is None or (points := _points.get(name)) is None:
         return
-    point.hits += 1
-    if point.only_hit is not None and point.hits != point.only_hit:
+    for point in points:
+        if point.acts_now():
+            _act(point, name)
+
+
+def _act(point: _Failpoint, name: str) -> None:
+    if point.action == "hold":
+        _hold(Path(point.argument), name)
         return
+    if point.argument:
+        with Path(point.argument).open("a") as file:
+            file.write(f"{point.action} {name} {os.getpid()}\n")
     if point.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    elif point.action == "hold":
-        _hold(Path(point.argument), name)
-    else:
-        message = f"failpoint {name}: reply lost"
-        raise psycopg.OperationalError(message)
+    message = f"failpoint {name}: reply lost"
+    raise psycopg.OperationalError(message)
 
 
 def _hold(directory: Path, name: str) -> None:

@@ -94,7 +94,7 @@ def _drain() -> None:
 def _child_exits(**_: Any) -> None:
     if _process is not None:
         _process.stop()
-        _process.exit_if_tainted()
+        _process.exit_if_leaving()
 
 
 @signals.worker_shutdown.connect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -15,6 +16,9 @@ from durable_engine.worker.heartbeat import Heartbeat
 from durable_engine.worker.loop import InvocationLoop
 from durable_engine.worker.parent import Parent
 
+# Longer than an orderly stop of the pool needs to reach an idle child.
+LEAVE_AFTER_SECONDS = 3.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,16 +28,22 @@ class WorkerProcess:
     def __init__(self, parent_socket: Path | None) -> None:
         self._heartbeat = Heartbeat(self._announce)
         self._loop = InvocationLoop(self._heartbeat)
-        orders: dict[str, Callable[[], None]] = {"drain": self.drain, "end": self._end}
+        self._busy = False
+        self._leaving = False
+        orders: dict[str, Callable[[], None]] = {"drain": self._drain_in_pool, "end": self._end}
         self._parent = None if parent_socket is None else Parent(parent_socket, orders)
         self._heartbeat.start()
 
     def follow(self, hinted: UUID) -> None:
         """Do what a hint asks for. After an abandoned step body, end the process when the task is over."""
-        self._loop.follow(hinted)
+        self._busy = True
+        try:
+            self._loop.follow(hinted)
+        finally:
+            self._busy = False
         if self._loop.tainted:
             logger.warning("a step body that timed out is still running; this process makes room for a fresh one")
-            _end_after_task()
+            self._leave_after_task()
 
     def drain(self) -> None:
         """Suspend at the next operation and take nothing new. May be called from a signal handler."""
@@ -46,14 +56,22 @@ class WorkerProcess:
         if self._parent is not None:
             self._parent.leave()
 
-    def exit_if_tainted(self) -> None:
-        """Exit in the way that makes the pool start another process without calling it an error."""
-        if self._loop.tainted:
+    def exit_if_leaving(self) -> None:
+        """Exit in the way that the pool takes for a change of processes, not for an error."""
+        if self._leaving:
             os._exit(EX_RECYCLE)
 
     def _announce(self, worker_id: UUID) -> None:
         if self._parent is not None:
             self._parent.announce(worker_id)
+
+    def _drain_in_pool(self) -> None:
+        self.drain()
+        # A pool that stops in the moment of handing out a task may forget to tell the child that it stops, and then
+        # waits for it without limit.
+        later = threading.Timer(LEAVE_AFTER_SECONDS, self._leave)
+        later.daemon = True
+        later.start()
 
     def _end(self) -> None:
         """The time for an orderly stop is over: give back what runs, uncounted, and leave it behind."""
@@ -62,14 +80,22 @@ class WorkerProcess:
         os._exit(EX_RECYCLE)
 
 
-def _end_after_task() -> None:
-    """Make this pool process end when it asks for its next task.
+    def _leave(self) -> None:
+        if self._busy:
+            self._leave_after_task()
+        else:
+            self.stop()
+            os._exit(EX_RECYCLE)
 
-    The pool offers no such order to a child. Closing the queue it reads tasks from is what its own shutdown amounts
-    to; raising SystemExit or exiting inside the task would log a lost worker with a traceback.
-    """
-    reader = getattr(getattr(getattr(current_process(), "_target", None), "inq", None), "_reader", None)
-    if reader is None:
-        logger.warning("this process is no pool child; restart the worker to end the abandoned step body")
-        return
-    reader.close()
+    def _leave_after_task(self) -> None:
+        """Make this pool process end when it asks for its next task.
+
+        The pool offers no such order to a child. Closing the queue it reads tasks from is what its own shutdown amounts
+        to; raising SystemExit or exiting inside the task would log a lost worker with a traceback.
+        """
+        reader = getattr(getattr(getattr(current_process(), "_target", None), "inq", None), "_reader", None)
+        if reader is None:
+            logger.warning("this process is no pool child and can't be replaced alone; restart the worker")
+            return
+        self._leaving = True
+        reader.close()

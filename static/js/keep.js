@@ -1,6 +1,6 @@
 // What a person opened, loaded or focused survives a refresh of its region.
 // An element with data-keep="version" whose version has not changed is not replaced at all: the old one moves into the new
-// region. Of a changed one its open <details id> stay open and its loaded parts (data-loaded id) are carried over.
+// region. Of a changed one its open <details id> stay open and what was loaded into it (data-loaded in an element with an id) is carried over.
 (() => {
   let focused = null;
 
@@ -18,8 +18,8 @@
         const before = old.querySelector(`#${CSS.escape(part.id)}`);
         if (before) part.open = before.open;
       }
-      for (const part of old.querySelectorAll("[data-loaded][id]")) {
-        fresh.querySelector(`#${CSS.escape(part.id)}`)?.replaceWith(part);
+      for (const part of old.querySelectorAll("[id] > [data-loaded]")) {
+        fresh.querySelector(`#${CSS.escape(part.parentElement.id)} > .payload`)?.replaceWith(part);
       }
     }
   });

@@ -7,6 +7,7 @@
   const BACK_OFF = 1.25;
   let timer = 0;
   let pause = 0;
+  let isAsking = false;
 
   const poller = () => document.querySelector("[data-poll]");
   const typing = () => document.activeElement?.matches("input:not([type=checkbox]), textarea, select") ?? false;
@@ -26,8 +27,16 @@
   }
 
   async function ask() {
-    const element = poller();
-    if (!element) return;
+    if (isAsking || !poller()) return;
+    isAsking = true;
+    try {
+      await askOnce(poller());
+    } finally {
+      isAsking = false;
+    }
+  }
+
+  async function askOnce(element) {
     if (held()) {
       state("off", typing() ? "Paused while you type" : "Paused");
       later(1);

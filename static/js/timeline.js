@@ -25,7 +25,7 @@
       line.setAttribute("x1", `${x}%`);
       line.setAttribute("x2", `${x}%`);
     }
-    for (const bar of svg.querySelectorAll("rect[data-live]")) {
+    for (const bar of svg.querySelectorAll("rect[data-grows]")) {
       bar.setAttribute("width", `${Math.max(x - parseFloat(bar.getAttribute("x")), 0)}%`);
     }
   }

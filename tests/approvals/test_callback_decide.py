@@ -165,7 +165,7 @@ def test_hostile_texts_stay_texts(log_in: Callable[..., Client], hostile: str) -
     assert executable_parts(log_in("Approver").post(url(story), data).content.decode()) == []
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_of_two_who_decide_at_the_same_moment_one_wins_and_the_other_is_told() -> None:
     story = document_that_waits()
     people = {"approve": person("ana", "Approver"), "reject": person("ben", "Approver")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from durable_engine.core.ports import RecordedEvent
 from durable_engine.sdk import (
@@ -20,6 +20,7 @@ from durable_engine.sdk import (
     RetryPresets,
     StepConfig,
     StepContext,
+    StepError,
     StepSemantics,
     WaitForCallbackConfig,
     WithRetryConfig,
@@ -54,6 +55,8 @@ class Ledger:
         return self.runs.count(label)
 
 
+T = TypeVar("T")
+
 LEDGER = Ledger()
 FIXED = RetryPresets.fixed(Duration(1))
 
@@ -72,7 +75,7 @@ class Scenario:
     stable: bool = True  # a crash while a step runs leaves the same events, apart from the InvocationCompleted ones
 
     def __str__(self) -> str:
-        return self.handler.name
+        return f"{self.handler.name}-{self.error_type or 'succeeds'}"
 
 
 @durable_step
@@ -96,6 +99,16 @@ def failing_until(label: str, succeeds_at: int) -> Callable[[StepContext], str]:
     return body
 
 
+def noting(label: str, value: T) -> Callable[[StepContext], T]:
+    """Return a body that notes its run and returns a value."""
+
+    def body(step: StepContext) -> T:
+        LEDGER.ran(step, label)
+        return value
+
+    return body
+
+
 @durable_execution(name="step-retry")
 def step_retry(event: Any, context: DurableContext) -> Any:
     return context.step(failing_until("flaky", 2), "flaky", StepConfig(FIXED))
@@ -114,9 +127,9 @@ def wait(event: Any, context: DurableContext) -> Any:
 
 @durable_execution(name="steps-and-waits")
 def steps_and_waits(event: Any, context: DurableContext) -> Any:
-    first = context.step(lambda step: LEDGER.ran(step, "first") and 1, "first")
+    first = context.step(noting("first", 1), "first")
     context.wait(Duration(2.5))
-    second = context.step(lambda step: LEDGER.ran(step, "second") and 2, "second")
+    second = context.step(noting("second", 2), "second")
     context.wait(Duration.from_minutes(1), "long")
     return [first, second]
 
@@ -146,7 +159,7 @@ def child_nested_wait(event: Any, context: DurableContext) -> Any:
     def body(inner: DurableContext) -> str:
         return inner.run_in_child_context(inmost, "inmost") + context_result
 
-    context_result = context.step(lambda step: LEDGER.ran(step, "outer") and "!", "outer")
+    context_result = context.step(noting("outer", "!"), "outer")
     return context.run_in_child_context(body, "kid")
 
 
@@ -156,13 +169,13 @@ def child_virtual(event: Any, context: DurableContext) -> Any:
         return inner.step(greet("bob"))
 
     grouped = context.run_in_child_context(body, "group", ChildConfig(is_virtual=True))
-    return [grouped, context.step(lambda step: LEDGER.ran(step, "after") and "after", "after")]
+    return [grouped, context.step(noting("after", "after"), "after")]
 
 
 @durable_execution(name="child-large")
 def child_large(event: Any, context: DurableContext) -> Any:
     def body(inner: DurableContext) -> str:
-        half = inner.step(lambda step: LEDGER.ran(step, "half") and "x" * 200_000, "half")
+        half = inner.step(noting("half", "x" * 200_000), "half")
         return half + half
 
     large = context.run_in_child_context(body, "large", ChildConfig(summary_generator=lambda text: f"{len(text)} x"))
@@ -222,16 +235,16 @@ def invalid_before_anything(event: Any, context: DurableContext) -> Any:
 @durable_execution(name="at-most-once")
 def at_most_once(event: Any, context: DurableContext) -> Any:
     config = StepConfig(FIXED, StepSemantics.AT_MOST_ONCE_PER_RETRY)
-    return context.step(lambda step: LEDGER.ran(step, "once") and "done", "once", config)
+    return context.step(noting("once", "done"), "once", config)
 
 
 @durable_execution(name="compensation")
 def compensation(event: Any, context: DurableContext) -> Any:
     try:
         context.step(failing_until("pay", 99), "pay", StepConfig(RetryPresets.none()))
-    except Exception as error:
+    except StepError as error:
         caught = type(error).__name__
-        return context.step(lambda step: LEDGER.ran(step, "undo") and caught, "undo")
+        return context.step(noting("undo", caught), "undo")
 
 
 def answer(result: str | None = None, error: str | None = None, name: str = "answer") -> Callable[[Driver], None]:

@@ -1,5 +1,7 @@
 """How an invocation ends when it neither returns nor waits: divergence, swallowed signals, release, stop, bad data."""
 
+# ruff: noqa: BLE001, SIM105 - handlers that catch too much are what is tested
+
 from __future__ import annotations
 
 import json
@@ -25,7 +27,6 @@ from durable_engine.sdk import (
 from durable_engine.sdk.execution import durable_execution
 from tests.conformance.driver import Driver
 from tests.conformance.scenarios import line_of
-
 
 Function = Callable[[Any, DurableContext], Any]
 

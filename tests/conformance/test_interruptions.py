@@ -26,7 +26,6 @@ from durable_engine.testing.crashes import SimulatedCrash
 from tests.conformance.driver import Driver
 from tests.conformance.scenarios import line_of
 
-
 AT_MOST_ONCE = StepSemantics.AT_MOST_ONCE_PER_RETRY
 FIXED = RetryPresets.fixed(Duration(1))
 

@@ -32,7 +32,12 @@ def test_stopping_ends_the_execution_and_says_who_and_why(log_in: Callable[..., 
     assert "The execution was stopped." in response.content.decode()
     assert status(story) == "STOPPED"
     entry = AuditEntry.objects.get(execution_id=story.id)
-    assert (entry.actor, entry.channel, entry.action, entry.reason) == ("operator", "dashboard", "stop_execution", "ordered twice")
+    assert (entry.actor, entry.channel, entry.action, entry.reason) == (
+        "operator",
+        "dashboard",
+        "stop_execution",
+        "ordered twice",
+    )
 
 
 def test_pausing_and_resuming(log_in: Callable[..., Client]) -> None:
@@ -42,7 +47,10 @@ def test_pausing_and_resuming(log_in: Callable[..., Client]) -> None:
     assert status(story) == "PAUSED"
     assert client.post(url(story, "execution-resume"), {"reason": ""}).status_code == 302
     assert status(story) != "PAUSED"
-    assert list(AuditEntry.objects.order_by("at", "id").values_list("action", flat=True)) == ["pause_execution", "resume_execution"]
+    assert list(AuditEntry.objects.order_by("at", "id").values_list("action", flat=True)) == [
+        "pause_execution",
+        "resume_execution",
+    ]
 
 
 def test_retry_now_makes_the_step_due(log_in: Callable[..., Client]) -> None:
@@ -97,7 +105,9 @@ def test_the_dialog_is_the_inside_of_the_page(log_in: Callable[..., Client]) -> 
     assert "Stop execution" in response.content.decode()
 
 
-def test_stopping_what_has_ended_is_refused_with_what_happened_and_keeps_the_reason(log_in: Callable[..., Client]) -> None:
+def test_stopping_what_has_ended_is_refused_with_what_happened_and_keeps_the_reason(
+    log_in: Callable[..., Client],
+) -> None:
     story = order_that_succeeded()
     response = log_in("Operator").post(url(story, "execution-stop"), {"reason": "typed with care"})
     assert response.status_code == 409

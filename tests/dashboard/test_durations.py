@@ -24,7 +24,14 @@ def test_durations_have_two_units_at_most(seconds: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds_ago", "words"),
-    [(0.4, "now"), (1, "1 second ago"), (119, "1 minute ago"), (7200, "2 hours ago"), (200_000, "2 days ago"), (-103, "in 1 min 43 s")],
+    [
+        (0.4, "now"),
+        (1, "1 second ago"),
+        (119, "1 minute ago"),
+        (7200, "2 hours ago"),
+        (200_000, "2 days ago"),
+        (-103, "in 1 min 43 s"),
+    ],
 )
 def test_relative_times_are_spelt_out(seconds_ago: float, words: str) -> None:
     assert relative(seconds_ago) == words

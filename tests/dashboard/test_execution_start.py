@@ -91,7 +91,14 @@ def started_input() -> Any:
 
 def test_fields_start_with_the_defaults_of_the_input_type(log_in: Callable[..., Client]) -> None:
     html = log_in("Operator").get(url()).content.decode()
-    for part in ('value="2"', 'value="1.5"', 'value="19.90"', 'value="2026-11-21"', '"&quot;ups&quot;" selected', "&quot;sku&quot;: &quot;A&quot;"):
+    for part in (
+        'value="2"',
+        'value="1.5"',
+        'value="19.90"',
+        'value="2026-11-21"',
+        '"&quot;ups&quot;" selected',
+        "&quot;sku&quot;: &quot;A&quot;",
+    ):
         assert part in html, part
     assert "The second paragraph is wrapped." in html
 
@@ -177,7 +184,9 @@ def test_what_cannot_be_accepted_is_said_at_its_field_and_nothing_typed_is_lost(
         ("[" * 100 + "]" * 100, "nested deeper"),
     ],
 )
-def test_json_that_cannot_be_accepted_is_kept_for_mending(log_in: Callable[..., Client], text: str, problem: str) -> None:
+def test_json_that_cannot_be_accepted_is_kept_for_mending(
+    log_in: Callable[..., Client], text: str, problem: str
+) -> None:
     response = log_in("Operator").post(url(), {"as": "json", "text": text, "name": ""})
     assert response.status_code == 422
     assert problem in response.content.decode()

@@ -57,7 +57,12 @@ def test_anonymous_people_get_no_payload(client: Client, db: None) -> None:
 def test_what_is_not_there_is_404(log_in: Callable[..., Client]) -> None:
     story = Story()
     client = log_in("Payload viewer")
-    for name, more in (("execution-result", ()), ("operation-result", ("9",)), ("event-data", (99,)), ("event-data", (0,))):
+    for name, more in (
+        ("execution-result", ()),
+        ("operation-result", ("9",)),
+        ("event-data", (99,)),
+        ("event-data", (0,)),
+    ):
         assert client.get(reverse(f"dashboard:{name}", args=[story.id, *more])).status_code == 404
 
 

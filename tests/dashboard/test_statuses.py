@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.statuses import EXECUTION_STATUSES, OPERATION_STATUSES, execution_status, operation_kind, operation_status
+from dashboard.statuses import (
+    EXECUTION_STATUSES,
+    OPERATION_STATUSES,
+    execution_status,
+    operation_kind,
+    operation_status,
+)
 from durable_engine.models import CallbackStatus, ExecutionStatus
 
 TONES = sorted({status.tone for status in [*EXECUTION_STATUSES.values(), *OPERATION_STATUSES.values()]})

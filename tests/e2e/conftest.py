@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.seeds import person
 
 CHROMIUM = Path("/usr/bin/chromium")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +91,16 @@ def log_in(page: Page, *groups: str, superuser: bool = False) -> None:
 
 def assert_accessible(page: Page) -> None:
     """Fail with every violation of WCAG 2.2 AA that axe finds in the page as it stands."""
-    results: Any = Axe().run(page, options={"runOnly": WCAG})
+    _assert_no_violation(page, {"runOnly": WCAG})
+
+
+def assert_contrast(page: Page) -> None:
+    """Fail with every text that is too faint: what may differ in another theme."""
+    _assert_no_violation(page, {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}})
+
+
+def _assert_no_violation(page: Page, options: dict[str, Any]) -> None:
+    results: Any = Axe().run(page, options=options)
     found = [(each["id"], [node["target"] for node in each["nodes"]]) for each in results.response["violations"]]
     assert found == []
 

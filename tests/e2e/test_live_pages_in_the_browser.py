@@ -11,7 +11,7 @@ from durable_engine.models import AuditEntry, Execution
 from tests.e2e.conftest import Complaints, assert_accessible, log_in
 from tests.seeds import Story, document_that_waits, order_that_succeeded, payment_in_back_off
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def url(story: Story, name: str = "execution-detail") -> str:
@@ -178,7 +178,9 @@ def test_polling_goes_on_after_the_server_was_away(page: Page, complaints: Compl
     expect(page.locator("[data-live]")).to_have_text("Live")
 
 
-def test_somebody_logged_out_elsewhere_lands_on_the_login_page(page: Page, context: BrowserContext, complaints: Complaints) -> None:
+def test_somebody_logged_out_elsewhere_lands_on_the_login_page(
+    page: Page, context: BrowserContext, complaints: Complaints
+) -> None:
     complaints.expect("status of 401")
     log_in(page, superuser=True)
     story = Story()

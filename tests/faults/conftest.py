@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,20 +12,16 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests.faults.stack import Run, Stack
 
-pytestmark = pytest.mark.process
-
 
 @pytest.fixture(scope="session")
-def running_stack(django_db_blocker: DjangoDbBlocker) -> Iterator[Stack]:
-    home = Path(tempfile.mkdtemp(prefix="perdure-faults-"))
-    stack = Stack(home)
+def running_stack(django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("faults"))  # kept for a while by pytest, with the logs of every process
     try:
         with django_db_blocker.unblock():
             stack.start()
         yield stack
     finally:
         stack.end()
-        if not __import__("os").environ.get("KEEP_HOME"): shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from django.test import override_settings
 
 from durable_engine import dispatch
 from durable_engine.config.databases import database_settings
-from durable_engine.embedded import process
+from durable_engine.embedded import paths, process
 from durable_engine.embedded.broker import Broker
 from durable_engine.embedded.postgres import PostgresCluster
 from durable_engine.models import Event, Execution, ExecutionStatus, Worker
@@ -60,14 +61,20 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = SECONDS
 class Group:
     """One `celery worker`: a parent and its pool, in a process group of their own."""
 
-    def __init__(self, process_: subprocess.Popen[bytes], log: Path) -> None:
-        self.process = process_
-        self.log = log
+    def __init__(self, parent: subprocess.Popen[bytes]) -> None:
+        self.process = parent
 
     def kill(self) -> None:
         """Kill parent and pool with -9."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def kill_after(self, work: Callable[[], object]) -> None:
+        """Do something while it runs, then kill it."""
+        try:
+            work()
+        finally:
+            self.kill()
 
     def stop(self) -> int:
         """Stop in order; return the exit status."""
@@ -106,6 +113,8 @@ class Stack:
                 each.wait()
         self.broker.kill()
         self.postgres.stop_immediate()
+        shutil.rmtree(self.postgres.data, ignore_errors=True)
+        paths.remove_socket_directory(self.home)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -134,7 +143,7 @@ class Stack:
         wait: bool = True,
     ) -> Group:
         """Start a worker for a queue, and wait until its children are registered."""
-        before = self.live_workers(queue) if wait else 0
+        known = list(Worker.objects.values_list("pk", flat=True)) if wait else []
         command = f"-m celery --quiet -A durable_engine.config worker -c {concurrency} -O fair --loglevel INFO".split()
         options = "--without-gossip --without-mingle --without-heartbeat".split()
         started = self._spawn(
@@ -144,13 +153,24 @@ class Stack:
             DURABLE_FAILPOINTS=failpoints,
             DJANGO_SETTINGS_MODULE=django_settings,
         )
-        if wait:
-            until(lambda: self.live_workers(queue) == before + concurrency, "the workers are registered", 40)
-        return Group(started, self.home / f"worker-{len(self._processes) - 1}.log")
+        group = Group(started)
+        fresh = Worker.objects.filter(queues__contains=[queue]).exclude(pk__in=known)
+        try:
+            until(lambda: not wait or fresh.count() == concurrency, "the workers are registered", 40)
+        except AssertionError:
+            group.kill()
+            raise
+        return group
 
     def live_workers(self, queue: str = "durable") -> int:
         """How many workers of a queue are registered and not lost."""
         return Worker.objects.filter(lost_at=None, queues__contains=[queue]).count()
+
+    def show(self, setting: str) -> str:
+        """A setting of the Postgres server."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting(%s)", [setting])
+            return str(cursor.fetchone()[0])
 
     def arm(self, name: str) -> None:
         """From now on workers stop at this failpoint."""
@@ -175,6 +195,7 @@ class Stack:
             "DURABLE_APPS": "tests.handlers",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.home),
             **extra,
         }
         with (self.home / f"{name}.log").open("ab") as log:
@@ -195,6 +216,12 @@ class Run:
     def row(self) -> Execution:
         """The execution as it stands."""
         return Execution.objects.get(pk=self.id)
+
+    def holder(self) -> Worker:
+        """The worker that runs it now."""
+        worker_id = self.row().worker_id
+        assert worker_id is not None
+        return Worker.objects.get(pk=worker_id)
 
     def events(self) -> list[Event]:
         """Its history."""
@@ -231,6 +258,10 @@ class Run:
         found = Event.objects.filter(execution_id=self.id, event_type=event_type, **({"name": name} if name else {}))
         return until(found.first, f"{event_type} {name or ''}")
 
+    def wait_for_events(self, count: int) -> None:
+        """Wait until the history has so many events, or its end."""
+        until(lambda: len(self.events()) >= count or self.row().is_closed, f"{count} events")
+
     def finish(self, status: str = ExecutionStatus.SUCCEEDED, seconds: float = SECONDS) -> Execution:
         """Wait for the end, and check what holds for the history of every execution that has ended."""
         until(lambda: self.row().is_closed, f"end of {self.row()}, which is {self.row().status}", seconds)
@@ -259,6 +290,15 @@ def errors_of_invocations(run: Run) -> list[str]:
     """The error types of the invocations that ended with one."""
     completed = [event for event in run.events() if event.event_type == "InvocationCompleted"]
     return [json.loads(event.error)["ErrorType"] for event in completed if event.error is not None]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether there is no such process any more."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def reconnect() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from durable_engine.models import Worker
-from tests.faults.stack import Run, Stack, errors_of_invocations, until
+from tests.faults.stack import Run, Stack, errors_of_invocations, is_gone, until
 
 pytestmark = pytest.mark.process
 
@@ -18,11 +18,6 @@ Start = Callable[..., Run]
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-
-
-def worker_of(run: Run) -> int:
-    """The process that holds the execution."""
-    return Worker.objects.get(pk=run.row().worker_id).pid
 
 
 def test_a_step_whose_process_is_killed_inside_its_body_runs_again_on_another_worker(stack: Stack, run: Start) -> None:
@@ -49,7 +44,7 @@ def test_a_step_killed_between_its_body_and_its_checkpoint_runs_again(stack: Sta
     steps.let_go("second")
     stack.wait_until_reached("checkpoint.before")
 
-    kill(worker_of(steps))
+    kill(steps.holder().pid)
     stack.open_failpoints()
     steps.finish()
 
@@ -64,7 +59,7 @@ def test_a_step_whose_checkpoint_was_committed_never_runs_again(stack: Stack, ru
     steps.let_go("second")
     stack.wait_until_reached("checkpoint.committed")
 
-    kill(worker_of(steps))
+    kill(steps.holder().pid)
     stack.open_failpoints()
     steps.finish()
 
@@ -77,7 +72,7 @@ def test_a_worker_killed_right_after_its_claim_leaves_the_execution_to_another(s
     steps = run("three-steps")
     stack.wait_until_reached("claim.committed")
 
-    kill(worker_of(steps))
+    kill(steps.holder().pid)
     stack.open_failpoints()
     steps.finish()
 
@@ -180,4 +175,4 @@ def test_an_invocation_past_its_time_limit_is_taken_over_and_its_process_ends(st
 
     assert errors_of_invocations(overrun) == ["Sandbox.Timedout"]
     assert overrun.pids("body")[1] != stuck
-    until(lambda: not os.path.exists(f"/proc/{stuck}"), "the stuck process is gone")
+    until(lambda: is_gone(stuck), "the stuck process is gone")

@@ -116,7 +116,8 @@ def step_timeout(event: Event, context: DurableContext) -> str:
             config=StepConfig(timeout=Duration.from_seconds(0.3), retry_strategy=RetryPresets.none()),
         )
     except StepError as error:
-        return context.step(lambda step: _note(event, f"gave up: {error.error_type}", step), name="give up")
+        reason = f"gave up: {error.error_type}"
+        return context.step(lambda step: _note(event, reason, step), name="give up")
     return "not stuck"
 
 
@@ -137,7 +138,7 @@ def overrun(event: Event, context: DurableContext) -> str:
 def many_steps(event: Event, context: DurableContext) -> int:
     """As many steps as asked for."""
     for number in range(event["steps"]):
-        context.step(lambda step, number=number: _note(event, f"step {number}", step), name=f"step {number}")
+        _numbered_step(event, context, number)
     return int(event["steps"])
 
 
@@ -152,7 +153,13 @@ def on_slow_queue(event: Event, context: DurableContext) -> str:
         return "slow"
 
     context.step(body, name="slow")
+    if event.get("wait"):
+        context.wait(Duration.from_seconds(event["wait"]), name="pause")
     return context.step(lambda step: _note(event, "then", step), name="then")
+
+
+def _numbered_step(event: Event, context: DurableContext, number: int) -> None:
+    context.step(lambda step: _note(event, f"step {number}", step), name=f"step {number}")
 
 
 def _seen(event: Event, what: str) -> bool:

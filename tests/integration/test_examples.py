@@ -24,7 +24,7 @@ from django.core.management import call_command
 from durable_engine.models import Execution, Worker
 from tests.processes import wait_for
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.servers]
 
 HISTORIES = Path(__file__).parent / "histories"
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ CASES: dict[str, tuple[str, str, str | None]] = {
     "data-pipeline": ("data-pipeline", '{"records": 5, "batch_size": 2, "seconds_per_batch": 0}', None),
     "booking-saga": ("booking-saga", "{}", None),
 }
-KILLED = '{"records": 6, "batch_size": 2, "seconds_per_batch": 2}'
+KILLED = '{"records": 4, "batch_size": 2, "seconds_per_batch": 4}'
 
 History = list[dict[str, Any]]
 

@@ -77,6 +77,8 @@ class Run:
         self._supervisor.say("stopped")
 
     def _start(self) -> None:
+        # One that a killed run left behind would name processes that are gone.
+        runfile.remove(self._home)
         self._start_servers()
         self._migrate()
         password, is_new = ensure_admin(self._home)

@@ -143,6 +143,9 @@ def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
 
     # A second terminal needs no environment to find the database.
     assert manage(home, "migrate", "--check").returncode == 0
+    for kind in ("web", "worker"):
+        check = manage(home, "healthcheck", kind, PORT=port)
+        assert (check.returncode, check.stdout) == (0, "ok\n"), check.stderr
     second = manage(home, "up", PORT=free_port())
     assert second.returncode == 1
     assert f"process {up.process.pid}" in second.stderr
@@ -155,6 +158,7 @@ def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
     wait_until_gone(family, seconds=1)
     assert not (home / "run.json").exists()
     assert "Traceback" not in up.text
+    assert manage(home, "healthcheck", "web", PORT=port).returncode == 1
     assert up.text.rstrip().endswith("stopped")
 
 
@@ -176,9 +180,28 @@ def test_kill_minus_nine_leaves_no_orphan_and_the_next_start_goes_on(home: Path,
     assert page_after_login(after["url"], after["admin_user"], after["admin_password"]) != "/login/"
 
 
-def test_a_killed_service_comes_back_and_run_json_names_its_new_process(start_up: Callable[..., Up]) -> None:
-    up = start_up(PORT=free_port())
+@pytest.fixture
+def port_8000_taken() -> Iterator[None]:
+    """Make sure that somebody has the port that is the usual one."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # When it cannot be had, somebody else has it.
+        with suppress(OSError):
+            other.bind(("127.0.0.1", 8000))
+            other.listen()
+        yield
+
+
+@pytest.mark.usefixtures("port_8000_taken")
+def test_with_port_8000_taken_it_runs_and_what_is_killed_comes_back_under_a_new_pid(
+    start_up: Callable[..., Up],
+) -> None:
+    up = start_up()
     before = up.wait_until_ready()["pids"]
+    port = urlsplit(up.file["url"]).port
+    assert port
+    assert port > 8000
+    wait_for(lambda: f"port 8000 is taken, so this is port {port}" in up.text, "the reason on the terminal")
 
     for name in sorted(OURS):
         os.kill(before[name], signal.SIGKILL)
@@ -212,26 +235,6 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(home: Path) -> None:
     assert not (home / "run.json").exists()
 
 
-def test_without_a_port_the_next_free_one_is_taken_and_named(start_up: Callable[..., Up]) -> None:
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # When someone else has it, it is taken as well.
-        if other.connect_ex(("127.0.0.1", 8000)) != 0:
-            other.close()
-            other = socket.socket()
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            other.bind(("127.0.0.1", 8000))
-            other.listen()
-        up = start_up()
-        found = up.wait_until_ready()
-        other.close()
-
-    port = urlsplit(found["url"]).port
-    assert port
-    assert port > 8000
-    wait_for(lambda: f"port 8000 is taken, so this is port {port}" in up.text, "the reason on the terminal")
-
-
 @pytest.mark.servers
 def test_servers_that_are_given_are_used_instead_of_embedded_ones(home: Path, start_up: Callable[..., Up]) -> None:
     name = f"test_up_{uuid.uuid4().hex[:8]}"
@@ -262,3 +265,17 @@ def test_a_command_without_a_running_database_says_how_to_start_it(home: Path) -
     assert done.returncode == 1
     assert f"the embedded database of {home} is not running. Start it with `make run`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_cannot_reach_the_given_database_says_so_in_one_line(home: Path) -> None:
+    done = manage(
+        home,
+        *("migrate", "--check"),
+        DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/perdure",
+        PERDURE_LOCAL="1",
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("perdure: no connection to the database of DATABASE_URL.")
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from durable_engine.extensions import ClosedCallback
 from durable_engine.models import AuditEntry, Callback, Event, Execution
 from durable_engine.services.actors import Actor
 from durable_engine.services.callback_ids import callback_id_for
@@ -82,13 +81,6 @@ class TestCompletion:
         execution.refresh_from_db()
         assert execution.status == "PAUSED"
         assert event_types(execution.pk)[-1] == "CallbackSucceeded"
-
-    def test_apps_hear_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        heard: list[ClosedCallback] = []
-        monkeypatch.setattr("durable_engine.extensions._callback_hooks", [heard.append])
-        execution, _, callback_id = suspended()
-        complete_callback(callback_id, actor=ACTOR)
-        assert heard == [ClosedCallback(execution.pk, "2", "SUCCEEDED")]
 
 
 class TestTooLate:

@@ -12,7 +12,6 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from durable_engine.core.ports import Batch, LeaseLost, Outcome
-from durable_engine.extensions import ClosedCallback
 from durable_engine.models import AuditEntry, Callback, Event, Execution, Timer
 from durable_engine.queries.executions import execution_revision
 from durable_engine.services import executions
@@ -91,14 +90,6 @@ class TestStop:
         with pytest.raises(InvalidInput) as refused:
             stop_execution(make_execution().pk, actor=ACTOR, reason=reason)
         assert refused.value.field == "reason"
-
-    def test_apps_hear_of_the_callbacks_that_end_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        heard: list[ClosedCallback] = []
-        monkeypatch.setattr("durable_engine.extensions._callback_hooks", [heard.append])
-        execution = make_execution(status="SUSPENDED")
-        make_callback(execution, "5")
-        stop_execution(execution.pk, actor=ACTOR)
-        assert heard == [ClosedCallback(execution.pk, "5", "CANCELLED")]
 
 
 class TestPauseAndResume:

@@ -13,7 +13,7 @@ from durable_engine.sdk.type_registry import register_type
 def raised(function: Any, *arguments: Any) -> Exception:
     try:
         function(*arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is returned
         return error
     raise AssertionError("nothing was raised")
 

@@ -38,8 +38,8 @@ def test_timeouts_take_timedeltas_too() -> None:
     [
         (lambda wrong: StepConfig(retry_strategy=wrong(3)), "StepConfig.retry_strategy"),
         (lambda wrong: StepConfig(step_semantics=wrong("AT_MOST_ONCE_PER_RETRY")), "StepConfig.step_semantics"),
-        (lambda wrong: StepConfig(timeout=Duration(0)), "StepConfig.timeout"),
-        (lambda wrong: StepConfig(timeout=timedelta(seconds=-1)), "StepConfig.timeout"),
+        (lambda wrong: StepConfig(timeout=Duration(0)), "StepConfig.timeout must be more than 0"),
+        (lambda wrong: StepConfig(timeout=timedelta(seconds=-1)), "StepConfig.timeout must not be negative"),
         (lambda wrong: StepConfig(serdes=wrong("json")), "StepConfig.serdes"),
         (lambda wrong: ChildConfig(sub_type="x" * 33), "ChildConfig.sub_type"),
         (lambda wrong: CallbackConfig(timeout=wrong(60)), "CallbackConfig.timeout"),

@@ -102,9 +102,9 @@ SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type"
 def test_a_json_schema_passes_the_value_on_and_names_what_is_wrong() -> None:
     assert parse_input(SCHEMA, {"name": "x", "other": 1}) == {"name": "x", "other": 1}
     assert input_schema(SCHEMA) == SCHEMA
-    with pytest.raises(ValidationError, match="input.name is missing"):
+    with pytest.raises(ValidationError, match=r"input\.name is missing"):
         parse_input(SCHEMA, {})
-    with pytest.raises(ValidationError, match="input.n must be of type integer, not 'five'"):
+    with pytest.raises(ValidationError, match=r"input\.n must be of type integer, not 'five'"):
         parse_input(SCHEMA, {"name": "x", "n": "five"})
 
 

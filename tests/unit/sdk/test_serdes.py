@@ -20,7 +20,6 @@ from durable_engine.sdk.exceptions import SerDesError, ValidationError
 from durable_engine.sdk.serdes import ExtendedTypeSerDes, JsonSerDes, PassThroughSerDes, SerDesContext
 from durable_engine.sdk.type_registry import register_type
 
-
 CONTEXT = SerDesContext("1", "arn")
 EXTENDED = ExtendedTypeSerDes()
 
@@ -155,9 +154,13 @@ class Declined(Exception):
 
 
 JSON_LIKE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.decimals(
-        allow_nan=False
-    ),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.decimals(allow_nan=False),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
     max_leaves=10,
 )

@@ -1,3 +1,5 @@
+# ruff: noqa: BLE001, SIM105 - handlers that catch too much are what is tested
+
 from __future__ import annotations
 
 import json
@@ -115,6 +117,9 @@ def test_an_execution_error_in_a_body_fails_the_execution_without_a_retry(run: R
     assert errors_of(execution) == []
 
 
+NOT_A_DURATION: Any = 5
+
+
 def broken_strategy(error: Exception, attempts: int) -> RetryDecision:
     raise ZeroDivisionError("in strategy")
 
@@ -124,7 +129,11 @@ def broken_strategy(error: Exception, attempts: int) -> RetryDecision:
     [
         (broken_strategy, "ZeroDivisionError", "in strategy"),
         (lambda error, attempts: True, "ValidationError", "must return a RetryDecision, not True"),
-        (lambda error, attempts: RetryDecision(True, 5), "ValidationError", "the delay that the retry strategy"),
+        (
+            lambda error, attempts: RetryDecision(True, NOT_A_DURATION),
+            "ValidationError",
+            "the delay that the retry strategy",
+        ),
     ],
 )
 def test_a_strategy_that_does_not_answer_fails_the_step_with_its_own_mistake(

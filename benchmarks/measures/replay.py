@@ -1,0 +1,76 @@
+"""What it costs to come back to where an execution stood: loading its history and replaying its handler."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from benchmarks.bench import Bench, start, wait_for_status
+from benchmarks.durable_functions import long_history
+from benchmarks.figures import Figure
+from durable_engine.core.replay import run_invocation
+from durable_engine.services.callback_ids import callback_id_for
+from durable_engine.storage import leases
+from durable_engine.storage.checkpoints import PostgresInvocation
+from durable_engine.storage.connection import ConnectionHolder
+
+LENGTHS = (1000, 5000)
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Replay histories that a worker wrote; what an invocation costs that replays one step is taken off."""
+    rounds = bench.count(15, 3)
+    lengths = {LENGTHS[0]: bench.count(1000, 50), LENGTHS[1]: bench.count(5000, 200)}
+    commit_ms = bench.commit_ms()
+    ids = start("bench-history", [{"steps": steps} for steps in (1, *lengths.values())])
+    wait_for_status(ids, "SUSPENDED")
+    connections = ConnectionHolder()
+    try:
+        worker_id = leases.register_worker(
+            connections.get(), hostname="bench", pid=0, release="", functions=[], queues=[]
+        )
+        taken: dict[UUID, list[float]] = {each: [] for each in ids}
+        for _ in range(rounds):
+            for each in ids:
+                taken[each].append(_replay_seconds(connections, worker_id, each))
+        leases.retire_worker(connections.get(), worker_id, "the benchmark is over")
+    finally:
+        connections.discard()
+    base, *full = (statistics.median(taken[each]) for each in ids)
+    return [
+        _figure(name, steps, rounds, (seconds - base) / (steps - 1), commit_ms)
+        for (name, steps), seconds in zip(lengths.items(), full, strict=True)
+    ]
+
+
+def _figure(length: int, steps: int, rounds: int, seconds: float, commit_ms: float) -> Figure:
+    how = f"{rounds} rounds over {steps} steps, from Postgres to the end of the history"
+    return Figure(f"replay_us_per_step_{length}", seconds * 1e6, "us", seconds * 1e3 / commit_ms, how)
+
+
+def _replay_seconds(connections: ConnectionHolder, worker_id: UUID, execution_id: UUID) -> float:
+    """Claim a suspended execution in this process, run its handler until it suspends again, and take the time."""
+    connection = connections.get()
+    served = [leases.Served(long_history.name, long_history.version, 900.0)]
+    # In one transaction, or a worker could be first.
+    with connection.transaction():
+        connection.execute(
+            "UPDATE durable_execution SET status = 'PENDING', ready_at = clock_timestamp() WHERE id = %s",
+            (execution_id,),
+        )
+        claim = leases.claim(
+            connection, worker_id=worker_id, served=served, queues=["durable"], execution_id=execution_id
+        )
+    if claim is None:
+        raise RuntimeError(f"{execution_id} could not be claimed")
+    release: Callable[[], bool] = lambda: False  # noqa: E731
+    invocation = PostgresInvocation(connections, claim, callback_id=callback_id_for, should_release=release)
+    began = time.perf_counter()
+    result = run_invocation(long_history, invocation, clock=time.monotonic, random=random.random)
+    seconds = time.perf_counter() - began
+    if result.ended != "suspended":
+        raise RuntimeError(f"the replay of {execution_id} ended as {result.ended}")
+    return seconds

@@ -1,0 +1,45 @@
+"""Executions a second, from the first start to the last completion."""
+
+from __future__ import annotations
+
+import statistics
+from uuid import UUID
+
+from django.db import connection
+
+from benchmarks.bench import Bench, start, wait_for_status
+from benchmarks.figures import Figure
+
+STEPS = 3
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Start them in bulk while two warm worker processes wait."""
+    count, rounds = bench.count(1000, 30), bench.count(5, 1)
+    commit_ms, rates = [], []
+    for _ in range(rounds):
+        commit_ms.append(bench.commit_ms())
+        began = database_time()
+        ids = start("bench-sequence", [{"steps": STEPS}] * count)
+        wait_for_status(ids, "SUCCEEDED")
+        rates.append(count / (last_closed(ids) - began))
+    rate = statistics.median(rates)
+    ratio = 1000 / rate / statistics.median(commit_ms)
+    how = f"{rounds} rounds of {count} executions of {STEPS} steps: {', '.join(f'{each:.0f}' for each in rates)}"
+    return [Figure("executions_per_second", rate, "1/s", ratio, how)]
+
+
+def database_time() -> float:
+    """Return the time by the database's clock, which also stamps completions."""
+    return _seconds("SELECT extract(epoch FROM clock_timestamp())::float8", [])
+
+
+def last_closed(ids: list[UUID]) -> float:
+    """Return when the last of the executions was closed, by the database's clock."""
+    return _seconds("SELECT extract(epoch FROM max(closed_at))::float8 FROM durable_execution WHERE id = ANY(%s)", [ids])
+
+
+def _seconds(query: str, params: list[object]) -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return float(cursor.fetchone()[0])

@@ -1,0 +1,170 @@
+"""The Postgres store behind the suite: the real claim, statements, sweeps and services, driven in one process."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import Min
+from django.utils import timezone
+
+from durable_engine.core.ports import InvocationStore, NewEvent, RecordedEvent
+from durable_engine.core.replay import run_invocation
+from durable_engine.models import Callback, Event, Execution, Timer
+from durable_engine.sdk import registry
+from durable_engine.sdk.registry import DurableHandler
+from durable_engine.services.actors import Actor
+from durable_engine.services.callback_ids import callback_id_for
+from durable_engine.services.callbacks import complete_callback_of, time_out_callback
+from durable_engine.services.executions import start_execution, stop_execution
+from durable_engine.storage import leases, outside
+from durable_engine.storage.checkpoints import PostgresInvocation
+from durable_engine.storage.connection import ConnectionHolder
+from durable_engine.storage.flusher import FLUSHER
+from durable_engine.testing.crashes import CrashingStore, CrashPlan, SimulatedCrash
+
+SUITE = Actor("conformance suite", channel="python")
+FIELDS = [field for field in RecordedEvent._fields]
+
+
+class _Invocation(PostgresInvocation):
+    """Flushes a deferred start at once, or only with what follows: the suite wants to know which."""
+
+    flushes_starts = False
+
+    def defer(self, event: NewEvent) -> None:
+        super().defer(event)
+        if self.flushes_starts:
+            self.flush_deferred(time.monotonic() + 1)
+        else:
+            FLUSHER.forget(self)
+
+
+class PostgresDriver:
+    """One execution in Postgres."""
+
+    def __init__(self) -> None:
+        self.flushes_starts = False
+        self._connections = ConnectionHolder()
+        self._handler: DurableHandler | None = None
+        self._execution_id: UUID | None = None
+        self._crash: CrashPlan | None = None
+        self._stopping = False
+
+    def close(self) -> None:
+        """Close the engine connection."""
+        self._connections.discard()
+
+    def start(self, handler: DurableHandler, input: str = "{}") -> None:
+        self._handler = handler
+        with registry.isolated():
+            registry.register(handler)
+            self._execution_id = start_execution(handler.name, "{}", actor=SUITE, version=handler.version).id
+        # Behind the service's back, which refuses an input that is not JSON: the suite also wants damaged rows.
+        Event.objects.filter(execution_id=self._execution_id, event_id=1).update(payload=input)
+
+    def drive(self) -> None:
+        engine = self._connections.get()
+        while True:
+            if self.status == "PENDING":
+                self._invoke()
+            elif not self._bring_forward():
+                return
+            outside.wake_due(engine, 10)
+
+    def crash_at(self, event_id: int, *, before: bool) -> None:
+        self._crash = CrashPlan(event_id, before=before)
+
+    def complete_callback(self, name: str, *, result: str | None = None, error: str | None = None) -> None:
+        failure = None if error is None else json.loads(error)
+        operation_id = self._callback(name).operation_id
+        complete_callback_of(self.execution.pk, operation_id, succeed=result, error=failure, actor=SUITE)
+
+    def expire_callback(self, name: str) -> None:
+        callback = self._callback(name)
+        deadlines = {"deadline": callback.deadline, "heartbeat_deadline": callback.heartbeat_deadline}
+        first = min((at, field) for field, at in deadlines.items() if at is not None)[1]
+        Callback.objects.filter(pk=callback.pk).update(**{first: timezone.now()})
+        assert time_out_callback(callback.pk)
+
+    def stop(self) -> None:
+        stop_execution(self.execution.pk, actor=SUITE)
+
+    def ask_to_release(self) -> None:
+        self._stopping = True
+
+    @property
+    def execution(self) -> Execution:
+        return Execution.objects.get(pk=self._execution_id)
+
+    @property
+    def events(self) -> Sequence[RecordedEvent]:
+        rows = Event.objects.filter(execution_id=self._execution_id).order_by("event_id").values_list(*FIELDS)
+        return [RecordedEvent._make(row) for row in rows]
+
+    @property
+    def status(self) -> str:
+        return self.execution.status
+
+    @property
+    def pause(self) -> tuple[str, str]:
+        execution = self.execution
+        return execution.pause_kind, execution.pause_reason
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self.execution.tags
+
+    @property
+    def status_text(self) -> str:
+        return self.execution.status_text
+
+    def _callback(self, name: str) -> Callback:
+        return Callback.objects.get(execution_id=self._execution_id, name=name)
+
+    def _invoke(self) -> None:
+        handler = self._handler
+        assert handler is not None
+        engine = self._connections.get()
+        worker_id = leases.register_worker(engine, hostname="suite", pid=1, release="", functions=[], queues=[])
+        served = [leases.Served(handler.name, handler.version, 900.0)]
+        claim = leases.claim(engine, worker_id=worker_id, served=served, queues=[], execution_id=self._execution_id)
+        assert claim is not None, self.execution.__dict__
+        invocation = _Invocation(
+            self._connections, claim, callback_id=callback_id_for, should_release=self._should_release
+        )
+        invocation.flushes_starts = self.flushes_starts
+        store: InvocationStore = invocation if self._crash is None else CrashingStore(invocation, self._crash)
+        try:
+            result = run_invocation(handler, store, clock=time.monotonic, random=random.Random(0).random)
+        except SimulatedCrash:
+            self._recover(worker_id, "exit code -9")
+        except Exception as problem:  # noqa: BLE001 - what a worker does with it: the invocation crashed
+            self._recover(worker_id, repr(problem))
+        else:
+            if result.ended == "released":
+                self._stopping = False
+
+    def _should_release(self) -> bool:
+        return self._stopping
+
+    def _recover(self, worker_id: UUID, reason: str) -> None:
+        leases.recover_worker(self._connections.get(), worker_id, reason, max_crashes=5, backoff_seconds=0)
+
+    def _bring_forward(self) -> bool:
+        """Let the next timer be due now, unless the deadline of a callback comes first: the test decides about those."""
+        execution = self.execution
+        if execution.status != "SUSPENDED":
+            return False
+        due = Timer.objects.filter(execution=execution).aggregate(at=Min("due_at"))["at"]
+        opened = Callback.objects.filter(execution=execution, status="STARTED")
+        deadlines = [at for pair in opened.values_list("deadline", "heartbeat_deadline") for at in pair if at]
+        if due is None or any(at < due for at in deadlines):
+            return False
+        now = timezone.now()
+        Timer.objects.filter(execution=execution, due_at=due).update(due_at=now)
+        Execution.objects.filter(pk=execution.pk, status="SUSPENDED").update(wake_at=now)
+        return True
