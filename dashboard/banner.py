@@ -64,7 +64,7 @@ def _failing_now(operations: Sequence[OperationView], with_messages: bool) -> Ba
             last = operation.attempts[-1]
             error = last.error
             text = _described(error.type, error.message, with_messages) if error else ""
-            title = f"“{operation.name or operation.id}” failed at attempt {last.number} and tries again"
+            title = f"“{operation.name or operation.id}” failed at attempt {last.number}, next attempt due"
             return Banner(OPERATION_STATUSES["PENDING"], title, text, operation.id, operation.next_attempt_at)
     return None
 

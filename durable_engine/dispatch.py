@@ -23,7 +23,7 @@ import celery.app.amqp  # noqa: F401
 import kombu.transport.redis  # noqa: F401
 from celery import Celery
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 
 from durable_engine.models import Execution
 
@@ -124,10 +124,10 @@ class Broker:
 
     def close(self) -> None:
         """Drop the connection; the next use opens another."""
-        connection, self._connection, self._producer = self._connection, None, None
-        if connection is not None:
+        broken, self._connection, self._producer = self._connection, None, None
+        if broken is not None:
             try:
-                connection.release()
+                broken.release()
             except Exception:
                 logger.debug("closing a broken connection to the broker", exc_info=True)
 
@@ -151,7 +151,12 @@ def _hint(execution_id: UUID, queue: str) -> Job:
 
 def _with_queues(ids: list[UUID]) -> list[tuple[UUID, str]]:
     """A hint belongs in the queue of its execution: the workers of another one would pass it over."""
-    return list(Execution.objects.filter(pk__in=ids).values_list("pk", "queue"))
+    try:
+        return list(Execution.objects.filter(pk__in=ids).values_list("pk", "queue"))
+    except DatabaseError:
+        # The caller's commit stands; a connection that broke since must not fail the next caller too.
+        connection.close_if_unusable_or_obsolete()
+        return [(each, QUEUE) for each in ids]
 
 
 class _Breaker:

@@ -3,14 +3,17 @@
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import redis
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
+from django.db.models.signals import post_migrate
 
 from durable_engine.embedded import paths
 from durable_engine.embedded.broker import Broker
@@ -53,6 +56,21 @@ def pytest_report_header() -> str:
     """Say which servers the run uses; a password in a URL is not shown."""
     database = settings.DATABASES["default"]
     return f"postgres: {database['HOST']}:{database['PORT'] or 5432}  broker: {settings.BROKER_URL.rpartition('@')[2]}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Make the test database, and keep the groups that a migration made.
+
+    A transactional test ends by emptying every table, for all tests after it.
+    """
+    migration = import_module("durable_engine.migrations.0002_groups")
+
+    def restore_groups(**_: Any) -> None:
+        migration.create_groups(apps, None)
+
+    # Emptying sends it too, which is how Django brings its permissions back.
+    post_migrate.connect(restore_groups, sender=apps.get_app_config("durable_engine"), weak=False)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from benchmarks.measures.throughput import STEPS, database_time, last_closed
 
 def measure(bench: Bench) -> list[Figure]:
     """Start them with a delay that is longer than the start itself, and take the time from when they are ready."""
-    count, rounds, delay = bench.count(3000, 30), bench.count(3, 1), bench.count(4, 1)
+    count, rounds, delay = bench.pick(3000, 30), bench.pick(3, 1), bench.pick(4, 1)
     commit_ms, rates = [], []
     for _ in range(rounds):
         commit_ms.append(bench.commit_ms())

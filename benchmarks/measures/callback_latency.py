@@ -13,7 +13,7 @@ from durable_engine.services.callback_ids import callback_id_for
 
 def measure(bench: Bench) -> list[Figure]:
     """Complete one at a time while its execution is suspended; the completion's commit is part of the latency."""
-    count = bench.count(300, 15)
+    count = bench.pick(300, 15)
     commit_ms = bench.commit_ms()
     ids = start("bench-callback", [{}] * count)
     wait_for_status(ids, "SUSPENDED")

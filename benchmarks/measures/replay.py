@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable
 from uuid import UUID
 
 from benchmarks.bench import Bench, start, wait_for_status
@@ -22,8 +21,8 @@ LENGTHS = (1000, 5000)
 
 def measure(bench: Bench) -> list[Figure]:
     """Replay histories that a worker wrote; what an invocation costs that replays one step is taken off."""
-    rounds = bench.count(15, 3)
-    lengths = {LENGTHS[0]: bench.count(1000, 50), LENGTHS[1]: bench.count(5000, 200)}
+    rounds = bench.pick(15, 3)
+    lengths = {LENGTHS[0]: bench.pick(1000, 50), LENGTHS[1]: bench.pick(5000, 200)}
     commit_ms = bench.commit_ms()
     ids = start("bench-history", [{"steps": steps} for steps in (1, *lengths.values())])
     wait_for_status(ids, "SUSPENDED")
@@ -66,8 +65,7 @@ def _replay_seconds(connections: ConnectionHolder, worker_id: UUID, execution_id
         )
     if claim is None:
         raise RuntimeError(f"{execution_id} could not be claimed")
-    release: Callable[[], bool] = lambda: False  # noqa: E731
-    invocation = PostgresInvocation(connections, claim, callback_id=callback_id_for, should_release=release)
+    invocation = PostgresInvocation(connections, claim, callback_id=callback_id_for, should_release=lambda: False)
     began = time.perf_counter()
     result = run_invocation(long_history, invocation, clock=time.monotonic, random=random.random)
     seconds = time.perf_counter() - began

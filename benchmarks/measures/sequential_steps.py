@@ -10,7 +10,7 @@ from benchmarks.figures import Figure
 
 def measure(bench: Bench) -> list[Figure]:
     """Take floor and steps in turns, so that what else the machine does hits both."""
-    steps, rounds = bench.count(400, 30), bench.count(15, 3)
+    steps, rounds = bench.pick(400, 30), bench.pick(15, 3)
     step_ms, commit_ms = [], []
     results(start("bench-sequence", [{"steps": steps}]))  # warm
     for _ in range(rounds):

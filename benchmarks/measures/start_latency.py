@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, latency_figures
 
 def measure(bench: Bench) -> list[Figure]:
     """Start one at a time, with pauses; the insert and its commit are part of the latency."""
-    count = bench.count(300, 15)
+    count = bench.pick(300, 15)
     commit_ms = bench.commit_ms()
     results(start("bench-sequence", [{"steps": 1}] * 4))  # warm
     latencies = []

@@ -12,7 +12,7 @@ from benchmarks.proxy import CountingProxy
 
 def measure(bench: Bench) -> list[Figure]:
     """Run a short and a long execution behind a counting proxy: the difference is the steps' own."""
-    short, long, rounds = bench.count(10, 5), bench.count(1010, 55), bench.count(5, 2)
+    short, long, rounds = bench.pick(10, 5), bench.pick(1010, 55), bench.pick(5, 2)
     statements, wal = [], []
     with CountingProxy(bench.servers.home / "counted", bench.servers.database_url) as proxy:
         variables = {"DURABLE_QUEUES": COUNTED_QUEUE, "DATABASE_URL": proxy.url}

@@ -15,7 +15,7 @@ STEPS = 3
 
 def measure(bench: Bench) -> list[Figure]:
     """Start them in bulk while two warm worker processes wait."""
-    count, rounds = bench.count(1000, 30), bench.count(5, 1)
+    count, rounds = bench.pick(1000, 30), bench.pick(5, 1)
     commit_ms, rates = [], []
     for _ in range(rounds):
         commit_ms.append(bench.commit_ms())
@@ -31,15 +31,19 @@ def measure(bench: Bench) -> list[Figure]:
 
 def database_time() -> float:
     """Return the time by the database's clock, which also stamps completions."""
-    return _seconds("SELECT extract(epoch FROM clock_timestamp())::float8", [])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(cursor.fetchone()[0])
 
 
 def last_closed(ids: list[UUID]) -> float:
     """Return when the last of the executions was closed, by the database's clock."""
-    return _seconds("SELECT extract(epoch FROM max(closed_at))::float8 FROM durable_execution WHERE id = ANY(%s)", [ids])
+    return _seconds(
+        "SELECT extract(epoch FROM max(closed_at))::float8 FROM durable_execution WHERE id = ANY(%s)", [ids]
+    )
 
 
-def _seconds(query: str, params: list[object]) -> float:
+def _seconds(query: str, *params: list[UUID]) -> float:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return float(cursor.fetchone()[0])

@@ -13,7 +13,7 @@ APART_SECONDS = 0.1
 
 def measure(bench: Bench) -> list[Figure]:
     """Let many wait, and spread their due times so that each wakes alone."""
-    count = bench.count(300, 15)
+    count = bench.pick(300, 15)
     commit_ms = bench.commit_ms()
     inputs = [{"seconds": 1 + APART_SECONDS * (number + random.uniform(-0.3, 0.3))} for number in range(count)]
     random.shuffle(inputs)

@@ -54,6 +54,12 @@ class Scheduler:
         PokeListener(self.wake).start()
         while not self._stopping:
             self._sleep(self.round())
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of this thread."""
+        self._connections.discard()
+        django.db.connections.close_all()
 
     def stop(self) -> None:
         """Stop after the sweep under way. May be called from a signal handler."""
@@ -78,6 +84,7 @@ class Scheduler:
         """Run every sweep whose time has come; return how many seconds to sleep."""
         tick = float(settings.DURABLE_SCHEDULER_TICK_SECONDS)
         try:
+            django.db.close_old_connections()
             this = Round(self._connections.get(), self._grace)
             for sweep in self._sweeps():
                 if self._stopping:

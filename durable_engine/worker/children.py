@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import django.db
 import psycopg
 from django.conf import settings
 
@@ -198,6 +199,7 @@ def _recover(worker_id: UUID, reason: str) -> bool:
         return False
     logger.warning("worker %s is dead (%s); %d executions go to others", worker_id, reason, len(recovered))
     dispatch.publish(recovered)
+    django.db.connections.close_all()
     return True
 
 

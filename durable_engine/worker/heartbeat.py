@@ -78,8 +78,10 @@ class Heartbeat:
         self._thread.start()
 
     def worker_id(self) -> UUID | None:
-        """Return the id to claim with, after making sure that it is not lost; None while Postgres is away."""
+        """Return the id to claim with, made sure not to be lost; None while Postgres is away, and after `stop`."""
         with self._lock:
+            if self._ended.is_set():
+                return None
             # A process that was stopped for a while must not claim under an id that was declared lost meanwhile.
             if self._worker_id is None or time.monotonic() - self._last_beat > settings.DURABLE_LEASE_SECONDS / 2:
                 try:
@@ -133,6 +135,7 @@ class Heartbeat:
         self._hurry.set()
         with self._lock:
             if self._worker_id is None:
+                self._connections.discard()
                 return
             try:
                 in_order = self._draining or not self._running
@@ -161,6 +164,7 @@ class Heartbeat:
                     logger.warning("Postgres is away, the heartbeat tries on: %s", str(problem).strip())
             except Exception:
                 logger.exception("a heartbeat failed")
+            django.db.connections.close_all()  # those of this thread, which seldom needs them
             self._end_if_overrun()
             self._hurry.wait(self._pause(failures))
             if not failures:
@@ -194,10 +198,7 @@ class Heartbeat:
         self._unclaim(connection)
 
     def _register(self, connection: EngineConnection) -> UUID:
-        try:
-            register_served_functions()
-        finally:
-            django.db.connection.close()  # of this thread, which needs it no more
+        register_served_functions()
         self._worker_id = leases.register_worker(
             connection,
             hostname=socket.gethostname(),
@@ -213,11 +214,7 @@ class Heartbeat:
     def _find_strays(self) -> None:
         known = [entry.claim.execution_id for entry in self._running]
         strays = Execution.objects.filter(worker_id=self._worker_id, status=ExecutionStatus.RUNNING)
-        try:
-            for stray in strays.exclude(pk__in=known):
-                self._given_up.append(_claim_of(stray))
-        finally:
-            django.db.connection.close()
+        self._given_up.extend(_claim_of(stray) for stray in strays.exclude(pk__in=known))
         self._strays_possible = False
 
     def _unclaim(self, connection: EngineConnection) -> None:

@@ -64,6 +64,10 @@ class InvocationLoop:
                 return  # nothing is ready
         dispatch.publish([hinted])
 
+    def close(self) -> None:
+        """Close the connection; nothing is followed afterwards."""
+        self._connections.discard()
+
     def _must_leave(self) -> bool:
         return self.stopping or self.tainted
 

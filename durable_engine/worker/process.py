@@ -79,7 +79,6 @@ class WorkerProcess:
         self.stop()
         os._exit(EX_RECYCLE)
 
-
     def _leave(self) -> None:
         if self._busy:
             self._leave_after_task()

@@ -1,4 +1,3 @@
-import re
 from collections.abc import Callable
 
 import pytest
@@ -7,15 +6,15 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from tests.dashboard.corpus import HOSTILE, executable_parts
+from tests.html import element
 from tests.seeds import Story, document_that_waits
 
 INBOX = "/approvals/"
 
 
 def poll_url(html: str) -> str:
-    match = re.search(r'data-url="([^"]+)" data-version="([^"]+)"', html)
-    assert match is not None
-    return f"{match.group(1)}?v={match.group(2)}"
+    poll = element(html, id="inbox-poll")
+    return f"{poll['data-url']}?v={poll['data-version']}"
 
 
 def test_the_inbox_says_what_is_asked_by_what_since_when_and_until_when(log_in: Callable[..., Client]) -> None:

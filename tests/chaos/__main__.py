@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import shutil
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.run import run, say
+import django
+
+from tests.chaos.stack import Stack
 
 CASES = Path(__file__).with_name("cases.json")
 CASE_SECONDS = 20.0
 
 
-def main() -> int:
-    """Run the kept cases and then the given or a random seed, one process each; 1 when something was violated."""
-    arguments = _parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Run with the given or a random seed; 1 when something was violated."""
+    arguments = _parser().parse_args(words)
     seed = random.randrange(1 << 31) if arguments.seed is None else arguments.seed
-    report = run(seed, arguments.seconds or arguments.minutes * 60, keep=arguments.keep)
+    home = Path(tempfile.mkdtemp(prefix="perdure-chaos-"))
+    stack = Stack(home)
+    _configure(stack)
+    # Only now: it imports models.
+    from tests.chaos.run import run, say
+
+    report = run(stack, seed, arguments.seconds or arguments.minutes * 60)
     for line in report.lines():
         say(line)
+    if report.passed and not arguments.keep:
+        shutil.rmtree(home, ignore_errors=True)
     if not report.passed and arguments.remember:
         _remember(seed, sorted(report.violations))
     return 0 if report.passed else 1
+
+
+def _configure(stack: Stack) -> None:
+    for name in [name for name in os.environ if name.startswith(("DURABLE_", "PERDURE_"))]:
+        del os.environ[name]
+    os.environ.update(stack.environment())
+    django.setup()
 
 
 def _parser() -> argparse.ArgumentParser:

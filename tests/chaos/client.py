@@ -66,7 +66,7 @@ def attempt(journal: Journal, kind: str, key: str, call: Callable[[], str], **fa
     except CallbackClosed as refused:
         outcome, problem, answer = "fail", str(refused), refused.status
     except DurableServiceError as refused:
-        outcome, problem = "fail", f"{type(refused).__name__}: {refused}"
+        outcome, answer, problem = "fail", "", f"{type(refused).__name__}: {refused}"
     except (django.db.Error, OSError, http.client.HTTPException) as broken:
         outcome, problem = "info", f"{type(broken).__name__}: {broken}"
         connection.close()
@@ -126,7 +126,7 @@ class WebClient:
             ExecutionAlreadyStarted: the page says so.
             OSError, http.client.HTTPException: the outcome is unknown.
         """
-        if "sessionid" not in self._session():
+        if not self._is_logged_in:
             self._log_in()
         fields = {"name": name, "text": text, "csrfmiddlewaretoken": self._cookies[settings.CSRF_COOKIE_NAME]}
         status, location = self._request("POST", f"/functions/{function}/start/", fields)
@@ -139,8 +139,9 @@ class WebClient:
             self._cookies.clear()  # logged out, or the form has changed: try from the start
         raise http.client.HTTPException(f"{status} {location}")
 
-    def _session(self) -> dict[str, str]:
-        return {"sessionid": value for name, value in self._cookies.items() if name == settings.SESSION_COOKIE_NAME}
+    @property
+    def _is_logged_in(self) -> bool:
+        return bool(self._cookies.get(settings.SESSION_COOKIE_NAME))
 
     def _log_in(self) -> None:
         self._cookies.clear()
@@ -148,7 +149,7 @@ class WebClient:
         token = self._cookies.get(settings.CSRF_COOKIE_NAME, "")
         fields = {"username": "chaos", "password": PASSWORD, "csrfmiddlewaretoken": token}
         self._request("POST", "/login/", fields)
-        if not self._session():
+        if not self._is_logged_in:
             raise http.client.HTTPException("could not log in")
 
     def _request(self, method: str, path: str, fields: Mapping[str, str]) -> tuple[int, str]:

@@ -114,7 +114,7 @@ class _Interpreter:
         self.note(op["n"], "begin", attempt=step.attempt)
         seconds = FREEZE_SECONDS if op["mark"] == marks.FREEZE else op["ms"] / 1000
         if op["mark"]:
-            marks.send(op["mark"], self.program, self.execution_id, op.get("of", op["n"]), seconds)
+            marks.send(op["mark"], self.program, self.execution_id, str(op.get("of", op["n"])), seconds)
         time.sleep(seconds)
         if step.attempt <= op["fails"]:
             self.note(op["n"], "fail", attempt=step.attempt)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db import connection
+
 from tests.chaos import client
 from tests.chaos.client import Journal, Starter
 from tests.chaos.marks import Mark
@@ -117,7 +119,7 @@ class Holder:
         succeeds, value = bool(plan["succeeds"]), str(plan["value"])
         while client.complete(self._journal, execution_id, operation_id, succeeds, value).outcome == "info":
             time.sleep(0.05)
-        client.connection.close()
+        connection.close()
 
     def _path(self, suffix: str) -> Path:
         return self._directory(self._place) / f"{self._place.failpoint}.{suffix}"

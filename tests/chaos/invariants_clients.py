@@ -84,7 +84,10 @@ def _callback_problems(key: str, status: str, outcomes: list[str], requests: dic
         yield f"{key}: {len(accepted)} completers were told ok: {accepted}"
     elif accepted and accepted != outcomes:
         yield f"{key}: a completer was told ok with {accepted[0]!r}, the history says {outcomes}"
-    elif not accepted and outcomes and outcomes[0] != "TIMED_OUT" and outcomes[0] not in unknown:
+    for request in completions:
+        if request.outcome == "fail" and request.answer not in ("", status):
+            yield f"{key}: a completer was told that it is {request.answer}, it is {status}"
+    if not accepted and outcomes and outcomes[0] != "TIMED_OUT" and outcomes[0] not in unknown:
         yield f"{key}: the outcome {outcomes[0]!r} was asked for by nobody"
 
 

@@ -109,7 +109,7 @@ def _result_differences(
 ) -> Iterator[str]:
     outcomes: dict[str, tuple[str, str | None]] = {}
     for event in events:
-        if event.event_type in CALLBACK_OUTCOMES and event.operation_id in expected:
+        if event.event_type in CALLBACK_OUTCOMES and event.operation_id is not None and event.operation_id in expected:
             op = expected[event.operation_id].op
             outcomes[op["n"]] = (CALLBACK_OUTCOMES[event.event_type], event.payload)
     status = "FAILED" if program["end"] == "raise" else "SUCCEEDED"
@@ -126,7 +126,8 @@ def _result_differences(
         yield f"{execution.id}: callback {missing} has no outcome"
         return
     if json.loads(events[-1].payload or "null") != wanted:
-        yield f"{execution.id}: result {(events[-1].payload or '')[:200]}, its program must give {json.dumps(wanted)[:200]}"
+        result = (events[-1].payload or "")[:200]
+        yield f"{execution.id}: result {result}, its program must give {json.dumps(wanted)[:200]}"
 
 
 def poison_is_paused(world: World) -> Iterator[str]:

@@ -16,7 +16,8 @@ def histories_have_no_gap(world: World) -> Iterator[str]:
     for execution, events in _histories(world):
         ids = [event.event_id for event in events]
         if ids != list(range(1, execution.last_event_id + 1)):
-            yield f"{execution.id}: {len(ids)} events up to {max(ids, default=0)}, the row says {execution.last_event_id}"
+            last = max(ids, default=0)
+            yield f"{execution.id}: {len(ids)} events up to {last}, the row says {execution.last_event_id}"
         if not events or events[0].event_type != "ExecutionStarted":
             yield f"{execution.id}: does not begin with ExecutionStarted"
         yield from _operation_problems(execution, events)
@@ -58,7 +59,8 @@ def attempts_count_up(world: World) -> Iterator[str]:
                 reported and event.attempt == attempt + 1 if is_start else not reported and event.attempt >= attempt
             )
             if not in_order:
-                yield f"{execution.id} event {event.event_id}: {event.event_type} of attempt {event.attempt} after {attempt}"
+                what = f"{event.event_type} of attempt {event.attempt}"
+                yield f"{execution.id} event {event.event_id}: {what} after {attempt}"
             newest[event.operation_id] = (event.attempt, not is_start)
 
 
@@ -174,7 +176,8 @@ def times_follow_the_order(world: World) -> Iterator[str]:
     for execution, events in _histories(world):
         for before, after in itertools.pairwise(events):
             if after.at < before.at:
-                yield f"{execution.id} event {after.event_id}: {(before.at - after.at) * 1000:.3f} ms before its forerunner"
+                late = (before.at - after.at) * 1000
+                yield f"{execution.id} event {after.event_id}: {late:.3f} ms before its forerunner"
 
 
 def _histories(world: World) -> Iterator[tuple[ExecutionRow, list[EventRow]]]:

@@ -18,14 +18,26 @@ from tests.chaos.programs import Generator, Op, Program, callback_operation, exp
 from tests.chaos.stack import LEASE_SECONDS
 from tests.chaos.world import Sample
 
-MOST_LIVE = 40
+MOST  # How long after the suspend nearest to it the usual callback was completed lately, in seconds.
+_COMPLETED_LATE = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM c.completed_at - suspend.event_at)::float8)
+FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id AND e.function = 'chaos'
+JOIN LATERAL (
+  SELECT event_at FROM durable_event i
+  WHERE i.execution_id = c.execution_id AND i.event_type = 'InvocationCompleted' AND i.fence IS NOT NULL
+  ORDER BY abs(extract(epoch FROM i.event_at - c.completed_at)) LIMIT 1
+) suspend ON true
+WHERE c.status IN ('SUCCEEDED', 'FAILED') AND c.completed_at > clock_timestamp() - interval '5 seconds'
+"""
+_LIVE = 40
 STARTS_PER_SECOND = 7.0
 # A callback that is open for so long was not completed by its plan: its mark was lost with a process.
 FORGOTTEN_SECONDS = 1.5
 SAMPLED = 60
 
 _OPEN_CALLBACKS = """
-SELECT e.name, c.execution_id::text, c.operation_id FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id
+SELECT e.name, c.execution_id::text, c.operation_id
+FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id
 WHERE c.status = 'STARTED' AND c.deadline IS NULL AND c.created_at < clock_timestamp() - %s * interval '1 second'
 """
 _CLOSED_SAMPLE = """
@@ -40,6 +52,17 @@ SELECT e.id::text, extract(epoch FROM clock_timestamp() - greatest(
 FROM durable_execution e JOIN durable_worker w ON w.id = e.worker_id
 WHERE e.status = 'RUNNING' AND (w.lost_at IS NOT NULL
       OR w.last_seen < clock_timestamp() - %(lease)s * interval '1 second')
+"""
+# How long after the suspend nearest to it the usual callback was completed lately, in seconds.
+_COMPLETED_LATE = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM c.completed_at - suspend.event_at)::float8)
+FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id AND e.function = 'chaos'
+JOIN LATERAL (
+  SELECT event_at FROM durable_event i
+  WHERE i.execution_id = c.execution_id AND i.event_type = 'InvocationCompleted' AND i.fence IS NOT NULL
+  ORDER BY abs(extract(epoch FROM i.event_at - c.completed_at)) LIMIT 1
+) suspend ON true
+WHERE c.status IN ('SUCCEEDED', 'FAILED') AND c.completed_at > clock_timestamp() - interval '5 seconds'
 """
 _LIVE = "SELECT count(*) FROM durable_execution WHERE status IN ('PENDING', 'RUNNING', 'SUSPENDED')"
 
@@ -63,6 +86,8 @@ class Load:
         self._planned: set[tuple[str, str]] = set()
         self._stops: set[str] = set()
         self._numbers: dict[str, int] = {}
+        # Between the end of a marked body and its suspend, less what a completion takes: found out while running.
+        self._lead = 0.0
 
     def start(self) -> None:
         """Begin."""
@@ -157,7 +182,9 @@ class Load:
         op = next(each for each in walk(program["ops"]) if each["n"] == name)
         operation_id = callback_operation(program, name)
         for plan in op["plan"]:
-            self.crew.at(ends_at + plan["offset_ms"] / 1000, self._completion(execution_id, operation_id, plan))
+            self.crew.at(
+                ends_at + self._lead + plan["offset_ms"] / 1000, self._completion(execution_id, operation_id, plan)
+            )
 
     def _completion(self, execution_id: str, operation_id: str, plan: Op) -> Callable[[], bool]:
         def action() -> bool:
@@ -172,6 +199,7 @@ class Load:
                 with psycopg.connect(self._url, autocommit=True) as connection:
                     while True:
                         self._look(connection)
+                        self._aim(connection)
                         time.sleep(0.5)
             except psycopg.Error:
                 time.sleep(0.2)
@@ -185,6 +213,12 @@ class Load:
             self.samples.append(Sample(execution_id, lost_for=seconds))
         for name, execution_id, operation_id in connection.execute(_OPEN_CALLBACKS, [FORGOTTEN_SECONDS]):
             self._complete_forgotten(name, execution_id, operation_id)
+
+    def _aim(self, connection: psycopg.Connection) -> None:
+        """Move the completions closer to the suspends they are meant for."""
+        row = connection.execute(_COMPLETED_LATE).fetchone()
+        if row is not None and row[0] is not None:
+            self._lead = min(0.03, max(-0.03, self._lead - 0.3 * row[0]))
 
     def _complete_forgotten(self, name: str, execution_id: str, operation_id: str) -> None:
         program = self.programs.get(name) or (self.holder.programs.get(name) if self.holder else None)

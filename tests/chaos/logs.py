@@ -8,7 +8,7 @@ from collections.abc import Iterator
 # The last line of a traceback that the faults themselves explain: the pool reports a killed child, the broker's client
 # an outage, the web server a request that met one.
 EXPLAINED = re.compile(
-    r"WorkerLostError|redis\.exceptions\.|kombu\.exceptions\.|ConnectionResetError|ConnectionRefusedError"
+    r"WorkerLostError|billiard\.einfo\.ExceptionWithTraceback|redis\.exceptions\.|kombu\.exceptions\.|ConnectionResetError|ConnectionRefusedError"
     r"|BrokenPipeError|FileNotFoundError: \[Errno 2\] No such file or directory$"
     r"|psycopg\.(OperationalError|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))"
     r"|django\.db\.utils\.(OperationalError|InterfaceError)|TimeoutError: timed out"

@@ -1,4 +1,3 @@
-import re
 from collections.abc import Callable
 
 import pytest
@@ -7,15 +6,15 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from tests.dashboard.corpus import HOSTILE, executable_parts
+from tests.html import element, elements
 from tests.seeds import Story, order_that_failed, order_that_succeeded
 
 LIST = "/executions/"
 
 
 def poll_url(html: str) -> str:
-    match = re.search(r'id="execution-list-poll".*?data-url="([^"]+)" data-version="([^"]+)"', html)
-    assert match is not None
-    return f"{match.group(1).replace('&amp;', '&')}&v={match.group(2)}"
+    poll = element(html, id="execution-list-poll")
+    return f"{poll['data-url']}&v={poll['data-version']}"
 
 
 def test_list_shows_each_execution_with_its_status_in_words(log_in: Callable[..., Client]) -> None:
@@ -64,7 +63,7 @@ def test_filters_narrow_the_list(log_in: Callable[..., Client], query: str, show
 
 def test_each_chip_leads_to_the_list_without_its_filter(log_in: Callable[..., Client]) -> None:
     html = log_in("Viewer").get(f"{LIST}?status=FAILED&q=trip").content.decode()
-    chips = re.findall(r'class="chip" href="([^"]+)"', html)
+    chips = [chip["href"] for chip in elements(html, class_="chip")]
     assert chips == [f"{LIST}?q=trip", f"{LIST}?status=FAILED"]
 
 
@@ -93,15 +92,11 @@ def test_pages_lead_to_older_and_back_to_newer_ones(log_in: Callable[..., Client
         Story(name=f"order-{number:02}", began=1000 - number)
     client = log_in("Viewer")
     first = client.get(LIST).content.decode()
-    older = re.search(r'href="([^"]+)" rel="next"', first)
-    assert older is not None
-    second = client.get(older.group(1).replace("&amp;", "&")).content.decode()
+    second = client.get(element(first, rel="next")["href"]).content.decode()
     assert "order-59" in first
     assert "order-09" not in first
     assert "order-09" in second
-    newer = re.search(r'href="([^"]+)" rel="prev"', second)
-    assert newer is not None
-    assert "order-59" in client.get(newer.group(1).replace("&amp;", "&")).content.decode()
+    assert "order-59" in client.get(element(second, rel="prev")["href"]).content.decode()
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(

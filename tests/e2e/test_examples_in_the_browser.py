@@ -73,9 +73,8 @@ def test_the_order_goes_from_the_form_to_succeeded(engine: None, page: Page) -> 
     log_in(page, "Administrator")
     start(page, "order-processing")
     expect(page.locator("#timeline")).to_contain_text("cooling-off", timeout=PATIENCE_MS)
-    expect(page.locator("#execution-head")).to_contain_text(
-        "Waiting for the timer of “cooling-off”", timeout=PATIENCE_MS
-    )
+    waiting = "Waiting for the timer of “cooling-off”"
+    expect(page.locator("#execution-head")).to_contain_text(waiting, timeout=PATIENCE_MS)
     # The page follows by itself to the end; nothing is reloaded.
     expect(page.locator("#execution-head .badge")).to_have_text("Succeeded", timeout=PATIENCE_MS)
     expect(page.locator("#execution-outcome")).to_contain_text("order A-1001 confirmed")
@@ -89,7 +88,7 @@ def test_the_flaky_payment_shows_its_first_attempt_with_error_and_stack(engine: 
     start(page, "flaky-payment")
     open_tab(page, "Steps")
     expect(page.locator("#execution-banner")).to_contain_text(
-        "failed at attempt 1 and tries again", timeout=PATIENCE_MS
+        "failed at attempt 1, next attempt due", timeout=PATIENCE_MS
     )
     expect(page.locator("#execution-head .badge")).to_have_text("Succeeded", timeout=PATIENCE_MS)
     attempts = page.locator("#operations .attempt")
