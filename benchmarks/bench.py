@@ -17,7 +17,7 @@ from durable_engine.models import Event, Execution
 
 N = TypeVar("N", int, float)
 
-LOOK_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.01
 PATIENCE_SECONDS: Final = 120.0
 
 
@@ -56,7 +56,7 @@ def results(ids: Sequence[UUID]) -> list[Any]:
     return [json.loads(texts[each] or "null") for each in ids]
 
 
-def wait_for_status(ids: Sequence[UUID], status: str) -> None:
+def wait_for_status(ids: Sequence[UUID], status: str, *, look_seconds: float = LOOK_SECONDS) -> None:
     """Wait until all of the executions have a status.
 
     Raises:
@@ -70,4 +70,4 @@ def wait_for_status(ids: Sequence[UUID], status: str) -> None:
         if time.monotonic() > deadline:
             found = sorted(set(others.values_list("status", flat=True)))
             raise NotFinished(f"{others.count()} of {len(ids)} executions are {', '.join(found)}, not {status}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(look_seconds)

@@ -17,7 +17,7 @@ def measure(bench: Bench) -> list[Figure]:
         commit_ms.append(bench.commit_ms())
         ready = database_time() + delay
         ids = start("bench-sequence", [{"steps": STEPS}] * count, delay=delay)
-        wait_for_status(ids, "SUCCEEDED")
+        wait_for_status(ids, "SUCCEEDED", look_seconds=0.1)
         rates.append(count / (last_closed(ids) - ready))
     rate = statistics.median(rates)
     ratio = 1000 / rate / statistics.median(commit_ms)

@@ -45,8 +45,9 @@ def listen(port: int | None) -> socket.socket:
         except OSError as problem:
             listener.close()
             if port:
+                example = f"PORT={min(port + 1, 65534)}"
                 raise PortTaken(
-                    f"PORT: {port} cannot be used ({problem.strerror}). Choose another. Example: PORT={min(port + 1, 65534)}"
+                    f"PORT: {port} cannot be used ({problem.strerror}). Choose another. Example: {example}"
                 ) from None
         else:
             return listener

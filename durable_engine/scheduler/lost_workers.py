@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 
 from durable_engine import dispatch
+from durable_engine.models import Worker
 from durable_engine.scheduler.each import for_each
 from durable_engine.scheduler.sweep import BATCH, Round, repeat
 from durable_engine.storage import leases
@@ -20,7 +21,7 @@ def sweep(this: Round) -> None:
         recovered = leases.recover_worker(
             this.connection,
             worker_id,
-            f"worker not heard of for {lease:g} s",
+            _known_reason(worker_id) or f"worker not heard of for {lease:g} s",
             max_crashes=settings.DURABLE_MAX_CRASHES,
             backoff_seconds=settings.DURABLE_CRASH_BACKOFF_SECONDS,
         )
@@ -30,3 +31,8 @@ def sweep(this: Round) -> None:
     if this.grace.is_over(this.connection):
         repeat(lambda: for_each("worker", leases.lost_workers(this.connection, lease, BATCH), recover))
         repeat(lambda: for_each("worker", leases.silent_workers(this.connection, lease, BATCH), recover))
+
+
+def _known_reason(worker_id: UUID) -> str | None:
+    """What the worker's parent recorded, when it is about to do the rest itself."""
+    return Worker.objects.filter(pk=worker_id).values_list("exit_reason", flat=True).first()

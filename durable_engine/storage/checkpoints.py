@@ -7,12 +7,11 @@ threads want to record, and give up silently once the lease is lost.
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from uuid import UUID
@@ -21,8 +20,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from durable_engine.core.ports import Batch, EventType, LeaseLost, NewEvent, Outcome, RecordedEvent, Snapshot
-from durable_engine.models.callback import callback_uuid
-from durable_engine.storage import statements
+from durable_engine.storage import batches, statements
 from durable_engine.storage.connection import ConnectionHolder
 from durable_engine.storage.failpoints import hit
 from durable_engine.storage.flusher import FLUSHER
@@ -112,7 +110,7 @@ class PostgresInvocation:
             if waiting.foreign is None:
                 self._check_ours()
                 group, self._queue = self._queue, []
-                foreign = self._record(_joined([each.batch for each in group]))
+                foreign = self._record(batches.joined([each.batch for each in group]))
                 for each in group:
                     each.foreign = ()
                 waiting.foreign = foreign
@@ -255,12 +253,15 @@ class PostgresInvocation:
             events.append(last)
         labels = bool(batch.tags) or batch.status_text is not None
         sql = statements.write(kind, timers=bool(batch.timers), callbacks=bool(batch.callbacks), labels=labels)
-        params = self._params(events, batch, before) | extra
+        params = self._identity() | batches.parameters(self._claim.execution_id, events, batch, before) | extra
         position = self._commit(sql, params, kind)
         self._deferred.clear()
         self._deferred_since = None
         self._batch += 1
         return position
+
+    def _identity(self) -> dict[str, Any]:
+        return {"id": self._claim.execution_id, "fence": self._claim.fence, "batch": self._batch}
 
     def _invocation_completed(self) -> NewEvent:
         details = {
@@ -268,52 +269,6 @@ class PostgresInvocation:
             "started_at": self._invocation_started_at.isoformat(),
         }
         return NewEvent(EventType.INVOCATION_COMPLETED, time.monotonic(), details=details)
-
-    def _params(self, events: list[NewEvent], batch: Batch, before: int) -> dict[str, Any]:
-        now = time.monotonic()
-        # Ages never grow along the batch, whatever order threads brought their events in: times follow the order.
-        ages: list[float] = []
-        for event in reversed(events):
-            ages.append(max(now - event.occurred, ages[-1] if ages else 0.0))
-        ages.reverse()
-        params: dict[str, Any] = {
-            "id": self._claim.execution_id,
-            "fence": self._claim.fence,
-            "batch": self._batch,
-            "n": len(events),
-            "first_age": ages[0] if ages else 0.0,
-            "last_age": ages[-1] if ages else 0.0,
-            "progress": batch.progress,
-            "event_type": [str(event.event_type) for event in events],
-            "operation_id": [event.operation_id for event in events],
-            "parent_id": [event.parent_id for event in events],
-            "subtype": [event.subtype for event in events],
-            "name": [event.name for event in events],
-            "attempt": [event.attempt for event in events],
-            "payload": [event.payload for event in events],
-            "error": [event.error for event in events],
-            "details": [None if event.details is None else json.dumps(event.details) for event in events],
-            "age": ages,
-        }
-        if batch.timers:
-            params |= _timer_params(batch, before)
-        if batch.callbacks:
-            params |= self._callback_params(batch)
-        if batch.tags or batch.status_text is not None:
-            params |= {"tags": json.dumps(dict(batch.tags)), "status_text": batch.status_text}
-        return params
-
-    def _callback_params(self, batch: Batch) -> dict[str, Any]:
-        callbacks = batch.callbacks
-        return {
-            "callback_id": [callback_uuid(self._claim.execution_id, each.operation_id) for each in callbacks],
-            "callback_operation": [each.operation_id for each in callbacks],
-            "callback_parent": [each.parent_id for each in callbacks],
-            "callback_name": [each.name for each in callbacks],
-            "callback_key": [each.key for each in callbacks],
-            "callback_timeout": [each.timeout_seconds or None for each in callbacks],
-            "callback_heartbeat": [each.heartbeat_timeout_seconds or None for each in callbacks],
-        }
 
     # -- commits whose outcome is unknown ---------------------------------------------------------------------------
 
@@ -371,33 +326,3 @@ class PostgresInvocation:
         self.wake_in = position.wake_in
         self._lost = True  # nothing more is written under this lease
         FLUSHER.forget(self)
-
-
-def _timer_params(batch: Batch, before: int) -> dict[str, Any]:
-    positions = {event.operation_id: before + index for index, event in enumerate(batch.events, start=1)}
-    return {
-        "timer_operation": [timer.operation_id for timer in batch.timers],
-        "timer_kind": [timer.kind for timer in batch.timers],
-        "timer_position": [positions[timer.operation_id] for timer in batch.timers],
-        "timer_delay": [timer.delay_seconds for timer in batch.timers],
-    }
-
-
-def _joined(batches: Sequence[Batch]) -> Batch:
-    """One batch that records all of them, in order."""
-    if len(batches) == 1:
-        return batches[0]
-    tags: dict[str, str] = {}
-    text: str | None = None
-    for batch in batches:
-        tags |= batch.tags
-        text = batch.status_text if batch.status_text is not None else text
-    return replace(
-        batches[0],
-        events=[event for batch in batches for event in batch.events],
-        timers=[timer for batch in batches for timer in batch.timers],
-        callbacks=[callback for batch in batches for callback in batch.callbacks],
-        tags=tags,
-        status_text=text,
-        progress=any(batch.progress for batch in batches),
-    )

@@ -62,6 +62,8 @@ class Heartbeat:
         self._announce = announce
         self._connections = ConnectionHolder()
         self._lock = threading.RLock()  # the connection and the id; held during a round trip
+        self._claiming = threading.Lock()  # a claim under way; taken after the other lock, never before
+        self._claimed: UUID | None = None
         self._ended = threading.Event()
         self._hurry = threading.Event()
         self._worker_id: UUID | None = None
@@ -90,6 +92,21 @@ class Heartbeat:
                     self._connections.discard()
                     return None
             return self._worker_id
+
+    def claim(self, take: Callable[[UUID], Claim | None]) -> Claim | None:
+        """Claim with `take`, which is given the worker id; None when there is nothing to take or no id to take it with.
+
+        What it returns is known to be ours from the moment of its commit: it is no stray.
+        """
+        worker_id = self.worker_id()
+        if worker_id is None:
+            return None
+        with self._claiming:
+            self._claimed = None
+            claim = take(worker_id)
+            if claim is not None:
+                self._claimed = claim.execution_id
+            return claim
 
     @contextmanager
     def running(self, claim: Claim, invocation: PostgresInvocation) -> Iterator[None]:
@@ -212,10 +229,13 @@ class Heartbeat:
         return self._worker_id
 
     def _find_strays(self) -> None:
-        known = [entry.claim.execution_id for entry in self._running]
-        strays = Execution.objects.filter(worker_id=self._worker_id, status=ExecutionStatus.RUNNING)
-        self._given_up.extend(_claim_of(stray) for stray in strays.exclude(pk__in=known))
-        self._strays_possible = False
+        with self._claiming:
+            known = [entry.claim.execution_id for entry in self._running]
+            if self._claimed is not None:
+                known.append(self._claimed)
+            strays = Execution.objects.filter(worker_id=self._worker_id, status=ExecutionStatus.RUNNING)
+            self._given_up.extend(_claim_of(stray) for stray in strays.exclude(pk__in=known))
+            self._strays_possible = False
 
     def _unclaim(self, connection: EngineConnection) -> None:
         while self._given_up:

@@ -73,22 +73,22 @@ class InvocationLoop:
 
     def _claim(self, execution_id: UUID | None) -> Claim | None:
         for _ in range(2):  # the first connection may have died while the process was idle
-            worker_id = self._heartbeat.worker_id()
-            if worker_id is None:
-                return None
             try:
-                return leases.claim(
-                    self._connections.get(),
-                    worker_id=worker_id,
-                    served=self._served,
-                    queues=settings.DURABLE_QUEUES,
-                    execution_id=execution_id,
-                )
+                return self._heartbeat.claim(lambda worker_id: self._take(worker_id, execution_id))
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 self._connections.discard()
                 # The claim may have been committed and only its reply lost.
                 self._heartbeat.look_for_strays()
         return None
+
+    def _take(self, worker_id: UUID, execution_id: UUID | None) -> Claim | None:
+        return leases.claim(
+            self._connections.get(),
+            worker_id=worker_id,
+            served=self._served,
+            queues=settings.DURABLE_QUEUES,
+            execution_id=execution_id,
+        )
 
     def _invoke(self, claim: Claim) -> None:
         handler = registry.get(claim.function, claim.version)

@@ -18,18 +18,7 @@ from tests.chaos.programs import Generator, Op, Program, callback_operation, exp
 from tests.chaos.stack import LEASE_SECONDS
 from tests.chaos.world import Sample
 
-MOST  # How long after the suspend nearest to it the usual callback was completed lately, in seconds.
-_COMPLETED_LATE = """
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM c.completed_at - suspend.event_at)::float8)
-FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id AND e.function = 'chaos'
-JOIN LATERAL (
-  SELECT event_at FROM durable_event i
-  WHERE i.execution_id = c.execution_id AND i.event_type = 'InvocationCompleted' AND i.fence IS NOT NULL
-  ORDER BY abs(extract(epoch FROM i.event_at - c.completed_at)) LIMIT 1
-) suspend ON true
-WHERE c.status IN ('SUCCEEDED', 'FAILED') AND c.completed_at > clock_timestamp() - interval '5 seconds'
-"""
-_LIVE = 40
+MOST_LIVE = 40
 STARTS_PER_SECOND = 7.0
 # A callback that is open for so long was not completed by its plan: its mark was lost with a process.
 FORGOTTEN_SECONDS = 1.5

@@ -53,7 +53,7 @@ class Nemeses:
             Nemesis("kill a worker child", 4, self.kill_child),
             Nemesis("kill a worker group", 45, self.kill_group),
             Nemesis("stop a worker group in order", 10, self.stop_group),
-            Nemesis("freeze a worker past its lease", 25, freeze),
+            Nemesis("freeze a worker past its lease", 7, freeze),
             Nemesis("restart Postgres at once", 75, self.restart_postgres),
             Nemesis("terminate a Postgres backend", 7, self.terminate_backend),
             Nemesis("flush the broker", 11, self.flush_broker),

@@ -27,7 +27,7 @@ from durable_engine.storage.flusher import FLUSHER
 from durable_engine.testing.crashes import CrashingStore, CrashPlan, SimulatedCrash
 
 SUITE = Actor("conformance suite", channel="python")
-FIELDS = [field for field in RecordedEvent._fields]
+FIELDS = list(RecordedEvent._fields)
 
 
 class _Invocation(PostgresInvocation):
@@ -98,11 +98,16 @@ class PostgresDriver:
 
     @property
     def execution(self) -> Execution:
-        return Execution.objects.get(pk=self._execution_id)
+        return Execution.objects.get(pk=self.execution_id)
+
+    @property
+    def execution_id(self) -> UUID:
+        assert self._execution_id is not None, "start() first"
+        return self._execution_id
 
     @property
     def events(self) -> Sequence[RecordedEvent]:
-        rows = Event.objects.filter(execution_id=self._execution_id).order_by("event_id").values_list(*FIELDS)
+        rows = Event.objects.filter(execution_id=self.execution_id).order_by("event_id").values_list(*FIELDS)
         return [RecordedEvent._make(row) for row in rows]
 
     @property
@@ -116,14 +121,15 @@ class PostgresDriver:
 
     @property
     def tags(self) -> dict[str, str]:
-        return self.execution.tags
+        tags: dict[str, str] = self.execution.tags
+        return tags
 
     @property
     def status_text(self) -> str:
         return self.execution.status_text
 
     def _callback(self, name: str) -> Callback:
-        return Callback.objects.get(execution_id=self._execution_id, name=name)
+        return Callback.objects.get(execution_id=self.execution_id, name=name)
 
     def _invoke(self) -> None:
         handler = self._handler
@@ -155,7 +161,7 @@ class PostgresDriver:
         leases.recover_worker(self._connections.get(), worker_id, reason, max_crashes=5, backoff_seconds=0)
 
     def _bring_forward(self) -> bool:
-        """Let the next timer be due now, unless the deadline of a callback comes first: the test decides about those."""
+        """Let the next timer be due now, unless a callback's deadline comes first: the test decides about those."""
         execution = self.execution
         if execution.status != "SUSPENDED":
             return False

@@ -2,6 +2,8 @@
 
 An expected event reads `Type subtype name`; `Inv` is InvocationCompleted. Operations are checked against the ledger:
 no body may run once its outcome is recorded.
+
+Over 400 lines because a handler and the history it must leave are read side by side, and all of them as one table.
 """
 
 from __future__ import annotations

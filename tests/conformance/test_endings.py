@@ -1,57 +1,25 @@
-"""How an invocation ends when it neither returns nor waits: divergence, swallowed signals, release, stop, bad data."""
+"""How an invocation ends when it neither returns nor waits: divergence, swallowed signals, release, stop."""
 
 # ruff: noqa: BLE001, SIM105 - handlers that catch too much are what is tested
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from durable_engine.sdk import (
-    CallbackConfig,
+    ChildConfig,
     DurableContext,
-    DurableHandler,
     Duration,
-    ExtendedTypeSerDes,
     InvocationError,
-    JsonSerDes,
-    RetryPresets,
-    StepConfig,
     StepContext,
     SuspendExecution,
-    registry,
 )
-from durable_engine.sdk.execution import durable_execution
 from tests.conformance.driver import Driver
+from tests.conformance.handlers import Function, error_of, nothing, run
 from tests.conformance.scenarios import line_of
-
-Function = Callable[[Any, DurableContext], Any]
-
-
-def handler_of(function: Function, **options: Any) -> DurableHandler:
-    with registry.isolated():
-        made = durable_execution(name="test-handler", **options)(function)
-    assert isinstance(made, DurableHandler)
-    return made
-
-
-def run(runner: Driver, function: Function, input: str = "{}", **options: Any) -> None:
-    runner.start(handler_of(function, **options), input)
-    runner.drive()
-
-
-def error_of(runner: Driver) -> dict[str, Any]:
-    error = json.loads(runner.events[-1].error or "null")
-    assert isinstance(error, dict), runner.events[-1]
-    return error
-
-
-def nothing(step: StepContext) -> None:
-    return None
-
 
 # Divergence. Each pair: what ran until its first wait, and what a later deploy makes of it.
 
@@ -113,6 +81,30 @@ def test_code_that_no_longer_matches_the_history_pauses_with_a_diff(
     for word in words:
         assert word in reason
     assert line_of(runner.events[-1]) == "Inv"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "field"),
+    [
+        (ChildConfig[None](sub_type="Batch"), ChildConfig[None](sub_type="Group"), "! subtype"),
+        (ChildConfig[None](is_virtual=True), ChildConfig[None](), "! parent"),
+        (ChildConfig[None](), ChildConfig[None](is_virtual=True), "! type"),
+    ],
+    ids=["subtype", "parent", "virtual"],
+)
+def test_a_child_context_of_another_kind_diverges(
+    runner: Driver, first: ChildConfig[None], second: ChildConfig[None], field: str
+) -> None:
+    configs = [first, second]
+
+    def body(child: DurableContext) -> None:
+        child.step(nothing, "inner")
+        child.wait(Duration(1))
+
+    run(runner, lambda event, context: context.run_in_child_context(body, "kid", configs.pop(0)))
+
+    assert (runner.status, runner.pause[0]) == ("PAUSED", "divergence")
+    assert field in runner.pause[1]
 
 
 def test_divergence_is_not_caught_by_a_handler_that_catches_exceptions(runner: Driver) -> None:
@@ -316,106 +308,3 @@ def test_an_invocation_error_of_the_handler_counts_as_a_crash_and_it_is_run_agai
 
     assert (runner.status, runs) == ("SUCCEEDED", 2)
     assert runner.events[1].error is not None
-
-
-# Bad data
-
-
-def test_an_undecodable_result_in_the_history_pauses_and_names_the_event(runner: Driver) -> None:
-    runs = 0
-
-    def handler(event: Any, context: DurableContext) -> Any:
-        nonlocal runs
-        runs += 1
-        serdes = ExtendedTypeSerDes() if runs > 1 else _NotJson()
-        context.step(lambda step: "value", "note", StepConfig(serdes=serdes))
-        context.wait(Duration(1))
-
-    run(runner, handler)
-
-    assert (runner.status, runner.pause[0]) == ("PAUSED", "undecodable")
-    assert "Event 3, the outcome of operation 1 'note' (step)" in runner.pause[1]
-    assert "not JSON" in runner.pause[1]
-
-
-class _NotJson(JsonSerDes):
-    def serialize(self, value: Any, serdes_context: Any) -> str:
-        return f"<{value}>"
-
-    def deserialize(self, data: str, serdes_context: Any) -> Any:
-        return data
-
-
-def test_a_callback_result_that_its_serdes_cannot_read_pauses(runner: Driver) -> None:
-    run(
-        runner,
-        lambda event, context: context.create_callback("answer", CallbackConfig(serdes=JsonSerDes())).result(),
-    )
-    runner.complete_callback("answer", result="{broken")
-    runner.drive()
-
-    assert (runner.status, runner.pause[0]) == ("PAUSED", "undecodable")
-    assert "'answer' (callback)" in runner.pause[1]
-
-
-def test_input_that_is_not_json_pauses(runner: Driver) -> None:
-    run(runner, lambda event, context: event, input="{broken")
-
-    assert (runner.status, runner.pause[0]) == ("PAUSED", "undecodable")
-    assert "Event 1" in runner.pause[1]
-
-
-def test_an_unserialisable_step_result_fails_the_step_without_a_retry(runner: Driver) -> None:
-    run(runner, lambda event, context: context.step(lambda step: object(), "odd", StepConfig(RetryPresets.fixed())))
-
-    failed = next(event for event in runner.events if event.event_type == "StepFailed")
-    recorded = json.loads(failed.error or "")
-    assert (recorded["ErrorType"], failed.details) == ("SerDesError", None)
-    assert "the result of operation 1 'odd' (step) cannot be stored" in recorded["ErrorMessage"]
-    assert "builtins.object" in recorded["ErrorMessage"]
-    assert error_of(runner)["ErrorType"] == "StepError"
-
-
-def test_a_step_result_above_the_limit_fails_the_step_and_says_how_to_go_on(runner: Driver) -> None:
-    run(runner, lambda event, context: context.step(lambda step: "x" * 262_144, "big"))
-
-    failed = next(event for event in runner.events if event.event_type == "StepFailed")
-    recorded = json.loads(failed.error or "")
-    assert (recorded["ErrorType"], failed.details) == ("PayloadTooLargeError", None)
-    for part in ("'big'", "262,146 bytes", "262,144", "Store the data elsewhere"):
-        assert part in recorded["ErrorMessage"]
-
-
-def test_a_step_result_of_exactly_the_limit_is_kept(runner: Driver) -> None:
-    run(runner, lambda event, context: len(context.step(lambda step: "x" * 262_142, "big")))
-
-    assert runner.events[-1].payload == "262142"
-
-
-@pytest.mark.parametrize(
-    ("result", "error_type", "part"),
-    [
-        ({"when": {1, 2}}, "SerDesError", "set is not JSON serializable"),
-        (float("nan"), "SerDesError", "JSON"),
-        ("x" * 6_291_456, "PayloadTooLargeError", "6,291,458 bytes"),
-    ],
-)
-def test_a_result_that_cannot_be_stored_fails_the_execution(
-    runner: Driver, result: Any, error_type: str, part: str
-) -> None:
-    run(runner, lambda event, context: result)
-
-    assert runner.status == "FAILED"
-    assert error_of(runner)["ErrorType"] == error_type
-    assert part in error_of(runner)["ErrorMessage"]
-    assert "'test-handler'" in error_of(runner)["ErrorMessage"]
-
-
-def test_nul_characters_in_errors_and_results_are_stored(runner: Driver) -> None:
-    def handler(event: Any, context: DurableContext) -> Any:
-        kept = context.step(lambda step: "a\x00b", "nul")
-        raise RuntimeError(kept)
-
-    run(runner, handler)
-
-    assert error_of(runner)["ErrorMessage"] == "a\N{REPLACEMENT CHARACTER}b"

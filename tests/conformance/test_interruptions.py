@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from durable_engine.sdk import (
     RetryStrategyConfig,
     StepConfig,
     StepContext,
+    StepError,
     StepSemantics,
     create_retry_strategy,
     registry,
@@ -186,6 +188,24 @@ def test_a_poison_step_is_paused_after_five_claims_without_progress(runner: Driv
     assert runner.status == "PAUSED"
     assert runner.pause[0] == "crashes"
     assert attempts == [1, 1, 2, 3, 4]
+
+
+def test_recording_an_interruption_is_no_progress(runner: Driver) -> None:
+    def die(step: StepContext) -> None:
+        raise SimulatedCrash
+
+    def handler(event: Any, context: DurableContext) -> None:
+        for _ in range(20):
+            with contextlib.suppress(StepError):
+                context.step(die, "dying", StepConfig(RetryPresets.none(), AT_MOST_ONCE))
+
+    with registry.isolated():
+        made = durable_execution(name="ever-dying")(handler)
+
+    lines = run(runner, made)
+
+    assert (runner.status, runner.pause[0]) == ("PAUSED", "crashes")
+    assert lines.count("StepStarted") == 5
 
 
 def test_completed_steps_before_the_crash_do_not_run_again(runner: Driver) -> None:

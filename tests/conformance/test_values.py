@@ -28,7 +28,7 @@ from durable_engine.sdk import (
     register_type,
 )
 from tests.conformance.driver import Driver
-from tests.conformance.test_endings import run
+from tests.conformance.handlers import run
 
 ONCE = StepConfig(RetryPresets.none())
 

@@ -14,7 +14,7 @@ from durable_engine.models import Event, Execution, Worker
 from durable_engine.scheduler import due_timers, execution_timeouts, expired_invocations, lost_workers, undispatched
 from durable_engine.scheduler.each import for_each
 from durable_engine.scheduler.sweep import BATCH, Round
-from durable_engine.storage.leases import register_worker
+from durable_engine.storage.leases import register_worker, retire_worker
 from tests.integration.scheduler.conftest import LEASE_SECONDS, Clock, status_of
 
 Make = Callable[..., Execution]
@@ -124,6 +124,23 @@ def test_a_silent_worker_is_lost_only_after_a_lease_of_good_ticks(
     worker.refresh_from_db()
     assert worker.lost_at is not None
     assert worker.exit_reason == "worker not heard of for 2 s"
+
+
+def test_what_the_parent_of_a_dead_worker_recorded_is_the_reason(
+    this_round: Round, execution: Make, clock: Clock
+) -> None:
+    worker = silent_worker(this_round)
+    running = execution("RUNNING", worker_id=worker.pk, crash_count=5)
+    retire_worker(this_round.connection, worker.pk, "process 7 was killed by SIGKILL")
+    this_round.grace.good_tick()
+    clock.now += LEASE_SECONDS
+    this_round.grace.good_tick()
+
+    lost_workers.sweep(this_round)
+
+    paused = Execution.objects.get(pk=running.pk)
+    assert (paused.status, paused.pause_kind) == ("PAUSED", "crashes")
+    assert paused.pause_reason.endswith("process 7 was killed by SIGKILL")
 
 
 def test_after_an_outage_of_postgres_the_lease_of_good_ticks_begins_again(this_round: Round, clock: Clock) -> None:

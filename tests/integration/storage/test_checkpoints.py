@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
-import psycopg
 import pytest
 from django.db import connections, transaction
 
@@ -16,13 +16,24 @@ from durable_engine.storage.checkpoints import PostgresInvocation
 from durable_engine.storage.connection import ConnectionHolder, EngineConnection
 from durable_engine.storage.leases import recover_worker
 from durable_engine.storage.locks import lock_execution
+from tests.integration.races import wait_until_one_waits
 from tests.integration.storage.conftest import event_types, new_worker, taken
 
+T = TypeVar("T")
 Take = Callable[[Execution], PostgresInvocation]
 
 
-def step(event_type: EventType, operation_id: str = "1", **fields: object) -> NewEvent:
-    return NewEvent(event_type, time.monotonic(), operation_id, None, "Step", "charge", 1, **fields)
+def step(event_type: EventType, operation_id: str = "1", payload: str | None = None) -> NewEvent:
+    return NewEvent(event_type, time.monotonic(), operation_id, None, "Step", "charge", 1, payload)
+
+
+def present(value: T | None) -> T:
+    assert value is not None
+    return value
+
+
+def locked_row(execution: Execution) -> Execution:
+    return present(lock_execution(execution.pk))
 
 
 def waiting(operation_id: str, seconds: float) -> Batch:
@@ -34,7 +45,7 @@ def waiting(operation_id: str, seconds: float) -> Batch:
 
 def complete_from_outside(execution: Execution, operation_id: str = "9") -> None:
     with transaction.atomic():
-        locked = lock_execution(execution.pk)
+        locked = locked_row(execution)
         outside.append_outside_event(locked, "CallbackSucceeded", operation_id=operation_id, payload="yes")
 
 
@@ -107,8 +118,8 @@ def test_a_suspended_execution_keeps_its_timer_and_no_worker(execution: Executio
     timer = Timer.objects.get(execution=execution)
     assert (execution.status, execution.worker_id, execution.crash_count) == ("SUSPENDED", None, 0)
     # Woken when the timer is due, never before, or the wake-up would find nothing to do.
-    assert timer.due_at <= execution.wake_at < timer.due_at + timedelta(seconds=0.1)
-    assert 59 < invocation.wake_in <= 60
+    assert timer.due_at <= present(execution.wake_at) < timer.due_at + timedelta(seconds=0.1)
+    assert 59 < present(invocation.wake_in) <= 60
     assert event_types(execution) == ["ExecutionStarted", "WaitStarted", "InvocationCompleted"]
 
 
@@ -116,7 +127,7 @@ def test_suspending_over_an_unseen_event_begins_the_next_invocation_in_place(exe
     invocation = take(execution)
     complete_from_outside(execution)
 
-    snapshot = invocation.suspend(waiting("1", 60))
+    snapshot = present(invocation.suspend(waiting("1", 60)))
 
     assert status_of(execution) == "RUNNING"
     assert [event.event_type for event in snapshot.events] == [
@@ -136,10 +147,10 @@ def test_a_completion_that_waits_for_the_suspending_row_wakes_it(
     invocation = take(execution)
     results: list[object] = []
     with transaction.atomic():
-        locked = lock_execution(execution.pk)
+        locked = locked_row(execution)
         suspending = threading.Thread(target=lambda: results.append(invocation.suspend(waiting("1", 60))))
         suspending.start()
-        wait_for_lock_wait(execution)
+        wait_until_one_waits()
         outside.append_outside_event(locked, "CallbackSucceeded", operation_id="9")
     suspending.join(10)
 
@@ -159,7 +170,7 @@ def test_a_due_wait_becomes_its_event_at_the_time_it_was_due(
     take(execution)
 
     assert event_types(execution)[-1] == "WaitSucceeded"
-    fired = execution.events.last()
+    fired = present(execution.events.last())
     assert fired.event_at == due_at
     assert fired.details == {"duration_seconds": 0.001}
     assert not Timer.objects.exists()
@@ -169,7 +180,7 @@ def test_a_stale_holder_can_write_nothing_at_all(
     execution: Execution, take: Take, holder: ConnectionHolder, engine: EngineConnection
 ) -> None:
     zombie = take(execution)
-    worker = Execution.objects.get(pk=execution.pk).worker_id
+    worker = present(Execution.objects.get(pk=execution.pk).worker_id)
     assert recover_worker(engine, worker, "killed", max_crashes=5, backoff_seconds=0) == [execution.pk]
     successor = taken(holder, new_worker(engine), execution)
     before = event_types(execution)
@@ -204,10 +215,10 @@ def test_a_checkpoint_that_waited_for_a_takeover_writes_nothing(execution: Execu
             errors.append(lost)
 
     with transaction.atomic():
-        locked = lock_execution(execution.pk)
+        locked = locked_row(execution)
         writing = threading.Thread(target=write)
         writing.start()
-        wait_for_lock_wait(execution)
+        wait_until_one_waits()
         Execution.objects.filter(pk=locked.pk).update(fence=locked.fence + 1)
     writing.join(10)
 
@@ -219,16 +230,16 @@ def test_a_checkpoint_that_waited_for_a_takeover_writes_nothing(execution: Execu
 def test_a_commit_whose_reply_is_lost_is_applied_once(execution: Execution, take: Take, kind: str) -> None:
     invocation = take(execution)
     batch = Batch([step(EventType.STEP_STARTED)])
-    write = {
+    writes: dict[str, Callable[[], object]] = {
         "checkpoint": lambda: invocation.checkpoint(batch),
         "suspend": lambda: invocation.suspend(batch),
         "close": lambda: invocation.close(batch, Outcome("SUCCEEDED", payload="1")),
         "pause": lambda: invocation.pause(batch, "divergence", "changed"),
         "release": lambda: invocation.release(batch),
-    }[kind]
+    }
     failpoints.arm(f"{kind}.committed=lose_reply@1")
 
-    write()
+    writes[kind]()
 
     assert event_types(execution).count("StepStarted") == 1
     expected = {
@@ -272,8 +283,8 @@ def test_closing_ends_the_invocation_then_the_execution_and_leaves_nothing_waiti
 def test_stop_ends_the_history_and_the_running_invocation(execution: Execution, take: Take) -> None:
     invocation = take(execution)
     with transaction.atomic():
-        assert outside.close_execution(lock_execution(execution.pk), "STOPPED", {"ErrorMessage": "enough"})
-        assert not outside.close_execution(lock_execution(execution.pk), "STOPPED", {"ErrorMessage": "again"})
+        assert outside.close_execution(locked_row(execution), "STOPPED", {"ErrorMessage": "enough"})
+        assert not outside.close_execution(locked_row(execution), "STOPPED", {"ErrorMessage": "again"})
 
     with pytest.raises(LeaseLost):
         invocation.close(Batch(), Outcome("SUCCEEDED", payload="1"))
@@ -298,21 +309,3 @@ def test_several_threads_share_the_writer_and_lose_nothing(execution: Execution,
 
     types = event_types(execution)
     assert (types.count("StepStarted"), types.count("StepSucceeded")) == (80, 80)
-
-
-def wait_for_lock_wait(execution: Execution) -> None:
-    """Return once some session waits for a row lock, as Postgres itself reports it."""
-    deadline = time.monotonic() + 5
-    with psycopg.connect(**_dsn(), autocommit=True) as observer:
-        while time.monotonic() < deadline:
-            query = (
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if observer.execute(query).fetchone() != (0,):
-                return
-    pytest.fail(f"nothing waited for the lock of {execution.pk}")
-
-
-def _dsn() -> dict[str, object]:
-    params = connections["default"].get_connection_params()
-    return {name: params[name] for name in ("dbname", "user", "host", "port") if name in params}

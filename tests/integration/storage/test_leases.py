@@ -32,6 +32,13 @@ from tests.integration.storage.conftest import SERVED, event_types, new_executio
 Take = Callable[[Execution], PostgresInvocation]
 
 
+def error_of_last_event(execution: Execution) -> dict[str, str]:
+    event = execution.events.last()
+    assert event is not None
+    error: dict[str, str] = json.loads(event.error or "")
+    return error
+
+
 def best(engine: EngineConnection, worker_id: UUID, served: list[Served] | None = None) -> UUID | None:
     granted = claim(engine, worker_id=worker_id, served=served or SERVED, queues=["durable"])
     return granted.execution_id if granted else None
@@ -84,30 +91,28 @@ def test_what_is_not_ready_not_served_or_in_another_queue_is_left(engine: Engine
 
 
 def test_each_claim_raises_the_fence_and_counts_as_a_crash_until_shown_otherwise(
-    execution: Execution, take: Take, holder: ConnectionHolder, engine: EngineConnection
+    execution: Execution, take: Take, holder: ConnectionHolder, engine: EngineConnection, worker_id: UUID
 ) -> None:
     take(execution)
     execution.refresh_from_db()
     assert (execution.fence, execution.crash_count) == (1, 1)
-    recover_worker(engine, execution.worker_id, "exit code -9", max_crashes=5, backoff_seconds=0)
+    recover_worker(engine, worker_id, "exit code -9", max_crashes=5, backoff_seconds=0)
     taken(holder, new_worker(engine), execution)
     execution.refresh_from_db()
     assert (execution.fence, execution.crash_count) == (3, 2)
 
 
 def test_a_lost_worker_leaves_its_invocation_with_the_error(
-    execution: Execution, take: Take, engine: EngineConnection
+    execution: Execution, take: Take, engine: EngineConnection, worker_id: UUID
 ) -> None:
     take(execution)
-    worker = Execution.objects.get(pk=execution.pk).worker_id
-
-    assert recover_worker(engine, worker, "exit code -9", max_crashes=5, backoff_seconds=5) == [execution.pk]
-    assert recover_worker(engine, worker, "again", max_crashes=5, backoff_seconds=5) == []
+    assert recover_worker(engine, worker_id, "exit code -9", max_crashes=5, backoff_seconds=5) == [execution.pk]
+    assert recover_worker(engine, worker_id, "again", max_crashes=5, backoff_seconds=5) == []
 
     assert event_types(execution) == ["ExecutionStarted", "InvocationCompleted"]
-    error = json.loads(execution.events.last().error)
+    error = error_of_last_event(execution)
     assert error == {"ErrorType": "Runtime.ExitError", "ErrorMessage": "exit code -9"}
-    assert Worker.objects.get(pk=worker).exit_reason == "exit code -9"
+    assert Worker.objects.get(pk=worker_id).exit_reason == "exit code -9"
 
 
 def test_an_execution_that_crashes_again_waits_longer_and_is_paused_at_the_fifth(
@@ -121,6 +126,7 @@ def test_an_execution_that_crashes_again_waits_longer_and_is_paused_at_the_fifth
         before = timezone.now()
         recover_worker(engine, worker, "signal 9", max_crashes=5, backoff_seconds=4)
         execution.refresh_from_db()
+        assert execution.ready_at is not None
         delays.append(round((execution.ready_at - before).total_seconds()))
 
     assert delays[:4] == [0, 4, 8, 16]
@@ -133,6 +139,7 @@ def test_a_worker_that_lost_postgres_gives_back_without_a_crash(
     execution: Execution, engine: EngineConnection, worker_id: UUID
 ) -> None:
     granted = claim(engine, worker_id=worker_id, served=SERVED, queues=["durable"])
+    assert granted is not None
 
     assert unclaim(engine, granted)
     assert not unclaim(engine, granted)
@@ -181,7 +188,7 @@ def test_an_invocation_past_its_deadline_is_taken_away(
 
     assert expired_invocations(engine, 10) == [execution.pk]
     assert recover_invocation(engine, execution.pk, max_crashes=5, backoff_seconds=0) == [execution.pk]
-    assert json.loads(execution.events.last().error)["ErrorType"] == "Sandbox.Timedout"
+    assert error_of_last_event(execution)["ErrorType"] == "Sandbox.Timedout"
 
 
 def test_an_undispatched_execution_is_marked_so_that_one_sweep_sends_it(

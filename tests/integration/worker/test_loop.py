@@ -179,6 +179,22 @@ def test_an_execution_claimed_without_the_process_knowing_is_found_and_given_bac
     assert (row.crash_count, row.fence) == (0, 2)
 
 
+def test_what_was_just_claimed_is_no_stray(heartbeat: Heartbeat) -> None:
+    claimed = start("note")
+
+    def take(worker_id: UUID) -> leases.Claim | None:
+        served = [leases.Served("note", 1, 60.0)]
+        with open_engine_connection() as connection:
+            return leases.claim(connection, worker_id=worker_id, served=served, queues=[], execution_id=claimed)
+
+    claim = heartbeat.claim(take)
+    heartbeat.look_for_strays()
+    until(lambda: not heartbeat._strays_possible)
+
+    assert claim is not None
+    assert status_of(claimed) == ExecutionStatus.RUNNING
+
+
 def test_giving_back_what_is_no_longer_ours_changes_nothing(heartbeat: Heartbeat, announced: list[UUID]) -> None:
     theirs = start("note")
     with open_engine_connection() as connection:
