@@ -15,7 +15,7 @@ from durable_engine.models import Event
 from durable_engine.storage.connection import ConnectionHolder, open_engine_connection
 from tests.integration.storage.conftest import new_execution, new_worker, taken
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%durable_execution%%'"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%durable_execution%'"
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def test_a_checkpoint_that_commits_after_its_connection_broke_is_recorded_once(h
     invocation = taken(holder, new_worker(holder.get()), execution)
     step = NewEvent(EventType.STEP_SUCCEEDED, time.monotonic(), "1", None, "Step", "charge", 1, payload="1")
     writer = threading.Thread(target=invocation.checkpoint, args=(Batch([step]),))
-    with open_engine_connection() as other:
+    with open_engine_connection() as other, open_engine_connection() as onlooker:
         with other.transaction():
             other.execute("SELECT 1 FROM durable_execution WHERE id = %s FOR UPDATE", [execution.pk])
             writer.start()
-            wait_until_waiting(other, 1)
+            wait_until_waiting(onlooker, 1)
             # The server notices nothing while it waits for the row: it goes on, and so does the client, anew.
             with socket.socket(fileno=socket.dup(holder.get().pgconn.socket)) as cut:
                 cut.shutdown(socket.SHUT_RDWR)
-            wait_until_waiting(other, 2)
+            wait_until_waiting(onlooker, 2)
         writer.join(10)
     assert not writer.is_alive()
     recorded = Event.objects.filter(execution=execution).order_by("event_id").values_list("event_id", "event_type")
