@@ -41,9 +41,8 @@ def celery_settings(*, broker_url: str, key_prefix: str, queues: Sequence[str], 
         "worker_concurrency": concurrency,
         # Timers are rows; this makes a stray eta visible instead of letting it work by accident.
         "worker_eta_task_limit": 1,
-        # The bound of one invocation (15 minutes), below the broker's visibility time-out.
-        "task_soft_time_limit": 840,
-        "task_time_limit": 900,
+        # No task_time_limit: a task is a round of several invocations, and each has its own deadline in Postgres
+        # (docs/decisions/0004). The soft limit would raise an ordinary exception inside somebody's step.
         # On SIGTERM running invocations suspend at their next operation; those that do not are left to recovery after
         # this.
         "worker_soft_shutdown_timeout": 20,

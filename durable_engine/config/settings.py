@@ -210,5 +210,8 @@ LOGGING = {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         # Django's own development server writes its requests itself.
         "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        # Two lines a hint, about a message that means nothing by itself.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }

@@ -97,7 +97,6 @@ class NewCallback:
     name: str | None
     timeout_seconds: float | None = None
     heartbeat_timeout_seconds: float | None = None
-    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,6 @@ class Migration(migrations.Migration):
                 ('operation_id', models.CharField(max_length=64)),
                 ('parent_id', models.CharField(max_length=64, null=True)),
                 ('name', models.CharField(max_length=256, null=True)),
-                ('key', models.CharField(max_length=256, null=True)),
                 ('status', models.CharField(choices=[('STARTED', 'Waiting'), ('SUCCEEDED', 'Succeeded'), ('FAILED', 'Failed'), ('TIMED_OUT', 'Timed out'), ('CANCELLED', 'Cancelled')], default='STARTED', max_length=10)),
                 ('timeout_seconds', models.FloatField(null=True)),
                 ('heartbeat_timeout_seconds', models.FloatField(null=True)),

@@ -37,7 +37,6 @@ class Callback(models.Model):
     operation_id = models.CharField(max_length=64)
     parent_id = models.CharField(max_length=64, null=True)
     name = models.CharField(max_length=256, null=True)
-    key = models.CharField(max_length=256, null=True)  # business key, unique while open
     status = models.CharField(max_length=10, choices=CallbackStatus.choices, default=CallbackStatus.STARTED)
     timeout_seconds = models.FloatField(null=True)
     heartbeat_timeout_seconds = models.FloatField(null=True)

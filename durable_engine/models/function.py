@@ -12,7 +12,7 @@ class Function(models.Model):
     name = models.CharField(max_length=140)
     version = models.PositiveIntegerField(default=1)
     description = models.TextField(blank=True, default="")
-    config = models.JSONField(default=dict)  # timeouts, retention, queue, input schema: what the decorator was given
+    config = models.JSONField(default=dict)  # timeouts, queue, input schema: what the decorator was given
     fingerprint = models.CharField(max_length=64, blank=True, default="")  # of the handler's source
     seen_at = models.DateTimeField(db_default=Now())
 

@@ -18,9 +18,9 @@ from durable_engine.sdk.inputs import input_schema
 class FunctionView:
     """One function. All but `versions` and `live_workers` is of the latest version.
 
-    `config` has `execution_timeout_seconds`, `invocation_timeout_seconds`, `retention_seconds`, `max_concurrency`,
-    `queue` and `input_schema` (a JSON Schema, or None). `seen_at` is when a worker last registered it, None when
-    only this process knows it. `live_workers` serve the latest version.
+    `config` has `execution_timeout_seconds`, `invocation_timeout_seconds`, `queue` and `input_schema` (a JSON Schema,
+    or None). `seen_at` is when a worker last registered it, None when only this process knows it. `live_workers` serve
+    the latest version.
     """
 
     name: str

@@ -45,7 +45,7 @@ def wait_for_callback(
     def body(child: DurableContext) -> Any:
         callback = child.create_callback(
             f"{prefix}create callback id",
-            CallbackConfig(options.timeout, options.heartbeat_timeout, options.serdes, options.key),
+            CallbackConfig(options.timeout, options.heartbeat_timeout, options.serdes),
         )
 
         def submit(step: StepContext) -> None:

@@ -107,21 +107,17 @@ class CallbackConfig:
     """Options of `create_callback`; a timeout of 0 means none.
 
     `timeout` counts from the start, `heartbeat_timeout` from the start and again from each heartbeat. The result is
-    the text that was sent, unless `serdes` decodes it. `key` is a business key under which it can be completed too.
+    the text that was sent, unless `serdes` decodes it.
     """
 
     timeout: Duration | timedelta = Duration()
     heartbeat_timeout: Duration | timedelta = Duration()
     serdes: SerDes[Any] | None = None
-    key: str | None = None
 
     def __post_init__(self) -> None:
         seconds_of(self.timeout, f"{type(self).__name__}.timeout")
         seconds_of(self.heartbeat_timeout, f"{type(self).__name__}.heartbeat_timeout")
         check_serdes(self.serdes, f"{type(self).__name__}.serdes")
-        key: object = self.key
-        if key is not None and not (isinstance(key, str) and 1 <= len(key) <= 256):
-            raise ValidationError(f"{type(self).__name__}.key must be a string of 1 to 256 characters")
 
     @property
     def timeout_seconds(self) -> float:

@@ -18,7 +18,7 @@ class DurableHandler:
     """A registered handler: what `@durable_execution` makes of a function.
 
     Calling it calls the function, so plain tests can pass a context of their own. `execution_timeout` None means no
-    limit, `retention` None the deployment's default, `max_concurrency` None no limit.
+    limit.
     """
 
     name: str
@@ -26,8 +26,6 @@ class DurableHandler:
     func: Callable[..., Any]
     execution_timeout: Duration | None = None
     invocation_timeout: Duration = field(default_factory=lambda: Duration.from_minutes(15))
-    retention: Duration | None = None
-    max_concurrency: int | None = None
     queue: str = "durable"
     serdes: SerDes[Any] | None = None
     input: type | Mapping[str, Any] | None = None

@@ -118,8 +118,6 @@ def _config(handler: DurableHandler) -> dict[str, Any]:
     return {
         "execution_timeout_seconds": _seconds(handler.execution_timeout),
         "invocation_timeout_seconds": _seconds(handler.invocation_timeout),
-        "retention_seconds": _seconds(handler.retention),
-        "max_concurrency": handler.max_concurrency,
         "queue": handler.queue,
         "input_schema": input_schema(handler.input),
     }

@@ -87,7 +87,6 @@ def _callbacks(execution_id: UUID, callbacks: Sequence[NewCallback]) -> dict[str
         "callback_operation": [each.operation_id for each in callbacks],
         "callback_parent": [each.parent_id for each in callbacks],
         "callback_name": [each.name for each in callbacks],
-        "callback_key": [each.key for each in callbacks],
         "callback_timeout": [each.timeout_seconds or None for each in callbacks],
         "callback_heartbeat": [each.heartbeat_timeout_seconds or None for each in callbacks],
     }

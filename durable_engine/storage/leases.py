@@ -77,7 +77,7 @@ WHERE x.id = ready.id AND x.status = 'PENDING'
 RETURNING x.id, x.function, x.version, x.name, x.fence, x.invocation_id, x.crash_count, x.last_event_id, x.signal,
           x.invocation_started_at, ready.seconds
 """
-_CLAIM_ONE = _CLAIM.format(which="p.id = %(execution_id)s")
+_CLAIM_ONE = _CLAIM.format(which="p.id = %(execution_id)s AND p.queue = ANY(%(queues)s)")
 _CLAIM_BEST = _CLAIM.format(which="p.queue = ANY(%(queues)s) ORDER BY p.priority DESC, p.ready_at LIMIT 1")
 
 

@@ -43,14 +43,14 @@ _TIMERS = """tm AS (
 )"""
 
 _CALLBACKS = """cb AS (
-  INSERT INTO durable_callback (id, execution_id, operation_id, parent_id, name, key, status, timeout_seconds,
+  INSERT INTO durable_callback (id, execution_id, operation_id, parent_id, name, status, timeout_seconds,
                                 heartbeat_timeout_seconds, deadline, heartbeat_deadline, created_at, completed_by)
-  SELECT u.id, e.id, u.operation_id, u.parent_id, u.name, u.key, 'STARTED', u.timeout, u.heartbeat,
+  SELECT u.id, e.id, u.operation_id, u.parent_id, u.name, 'STARTED', u.timeout, u.heartbeat,
          e.last_event_at + u.timeout * interval '1 second', e.last_event_at + u.heartbeat * interval '1 second',
          e.last_event_at, ''
   FROM e, unnest(%(callback_id)s::uuid[], %(callback_operation)s::text[], %(callback_parent)s::text[],
-                 %(callback_name)s::text[], %(callback_key)s::text[], %(callback_timeout)s::float8[],
-                 %(callback_heartbeat)s::float8[]) AS u(id, operation_id, parent_id, name, key, timeout, heartbeat)
+                 %(callback_name)s::text[], %(callback_timeout)s::float8[],
+                 %(callback_heartbeat)s::float8[]) AS u(id, operation_id, parent_id, name, timeout, heartbeat)
 )"""
 
 # A closed execution waits for nothing: its timers go and its open callbacks are cancelled. A paused one keeps both.

@@ -30,7 +30,6 @@ class MemoryCallback:
     status: str
     timeout: float | None
     heartbeat_timeout: float | None
-    key: str | None
     deadline: float | None
     heartbeat_deadline: float | None
 
@@ -149,7 +148,6 @@ class MemoryExecution:
                 "STARTED",
                 new.timeout_seconds,
                 new.heartbeat_timeout_seconds,
-                new.key,
                 now + new.timeout_seconds if new.timeout_seconds else None,
                 now + new.heartbeat_timeout_seconds if new.heartbeat_timeout_seconds else None,
             )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 # an outage, the web server a request that met one.
 EXPLAINED = re.compile(
     r"WorkerLostError|billiard\.einfo\.ExceptionWithTraceback|redis\.exceptions\.|kombu\.exceptions\.|ConnectionResetError|ConnectionRefusedError"
-    r"|BrokenPipeError|FileNotFoundError: \[Errno 2\] No such file or directory$"
+    r"|SessionInterrupted|BrokenPipeError|FileNotFoundError: \[Errno 2\] No such file or directory$"
     r"|psycopg\.(OperationalError|errors\.(AdminShutdown|CrashShutdown|CannotConnectNow))"
     r"|django\.db\.utils\.(OperationalError|InterfaceError)|TimeoutError: timed out"
 )

@@ -137,7 +137,9 @@ class PostgresDriver:
         engine = self._connections.get()
         worker_id = leases.register_worker(engine, hostname="suite", pid=1, release="", functions=[], queues=[])
         served = [leases.Served(handler.name, handler.version, 900.0)]
-        claim = leases.claim(engine, worker_id=worker_id, served=served, queues=[], execution_id=self._execution_id)
+        claim = leases.claim(
+            engine, worker_id=worker_id, served=served, queues=["durable"], execution_id=self._execution_id
+        )
         assert claim is not None, self.execution.__dict__
         invocation = _Invocation(
             self._connections, claim, callback_id=callback_id_for, should_release=self._should_release

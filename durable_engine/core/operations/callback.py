@@ -75,5 +75,5 @@ def _record_start(scope: Scope, state: OperationState, options: CallbackConfig) 
     if heartbeat is not None:
         details["heartbeat_timeout_seconds"] = whole(heartbeat)
     event = invocation.event(EventType.CALLBACK_STARTED, state, details=details or None)
-    row = NewCallback(state.id, state.parent_id, state.name, timeout, heartbeat, options.key)
+    row = NewCallback(state.id, state.parent_id, state.name, timeout, heartbeat)
     invocation.checkpoint(state, [event], callbacks=[row])

@@ -169,7 +169,11 @@ def test_an_execution_claimed_without_the_process_knowing_is_found_and_given_bac
     stray = start("note")
     with open_engine_connection() as connection:
         leases.claim(
-            connection, worker_id=announced[0], served=[leases.Served("note", 1, 60.0)], queues=[], execution_id=stray
+            connection,
+            worker_id=announced[0],
+            served=[leases.Served("note", 1, 60.0)],
+            queues=["durable"],
+            execution_id=stray,
         )
 
     heartbeat.look_for_strays()
@@ -185,7 +189,9 @@ def test_what_was_just_claimed_is_no_stray(heartbeat: Heartbeat) -> None:
     def take(worker_id: UUID) -> leases.Claim | None:
         served = [leases.Served("note", 1, 60.0)]
         with open_engine_connection() as connection:
-            return leases.claim(connection, worker_id=worker_id, served=served, queues=[], execution_id=claimed)
+            return leases.claim(
+                connection, worker_id=worker_id, served=served, queues=["durable"], execution_id=claimed
+            )
 
     claim = heartbeat.claim(take)
     heartbeat.look_for_strays()
@@ -199,7 +205,7 @@ def test_giving_back_what_is_no_longer_ours_changes_nothing(heartbeat: Heartbeat
     theirs = start("note")
     with open_engine_connection() as connection:
         served = [leases.Served("note", 1, 60.0)]
-        claim = leases.claim(connection, worker_id=announced[0], served=served, queues=[], execution_id=theirs)
+        claim = leases.claim(connection, worker_id=announced[0], served=served, queues=["durable"], execution_id=theirs)
         assert claim is not None
     Execution.objects.filter(pk=theirs).update(fence=claim.fence + 1, worker_id=uuid7())
     before = Event.objects.filter(execution_id=theirs).count()

@@ -23,7 +23,7 @@ def test_defaults_are_those_of_the_contract() -> None:
 
     assert step.step_semantics is StepSemantics.AT_LEAST_ONCE_PER_RETRY
     assert (step.retry_strategy, step.serdes, step.timeout, step.count_interrupted) == (None, None, None, True)
-    assert (callback.timeout_seconds, callback.heartbeat_timeout_seconds, callback.key) == (0, 0, None)
+    assert (callback.timeout_seconds, callback.heartbeat_timeout_seconds) == (0, 0)
     assert ChildConfig() == ChildConfig(serdes=None, sub_type=None, summary_generator=None, is_virtual=False)
 
 
@@ -44,7 +44,6 @@ def test_timeouts_take_timedeltas_too() -> None:
         (lambda wrong: ChildConfig(sub_type="x" * 33), "ChildConfig.sub_type"),
         (lambda wrong: CallbackConfig(timeout=wrong(60)), "CallbackConfig.timeout"),
         (lambda wrong: WaitForCallbackConfig(heartbeat_timeout=timedelta(-1)), "WaitForCallbackConfig.heartbeat"),
-        (lambda wrong: CallbackConfig(key=""), "CallbackConfig.key"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused_by_name(make: Callable[[Any], Any], name: str) -> None:

@@ -32,7 +32,7 @@ def test_without_parentheses_the_handler_has_the_functions_name_and_the_defaults
     assert isinstance(handler, DurableHandler)
     assert (handler.name, handler.version, handler.key) == ("simple", 1, "simple:1")
     assert handler.invocation_timeout == Duration.from_minutes(15)
-    assert (handler.execution_timeout, handler.retention, handler.max_concurrency) == (None, None, None)
+    assert handler.execution_timeout is None
     assert handler.queue == "durable"
     assert handler.description == "Adds one.\n\nSlowly."
     assert len(handler.fingerprint) == 64
@@ -53,8 +53,6 @@ def test_options_are_kept_and_timedeltas_become_durations() -> None:
         version=3,
         execution_timeout=timedelta(days=1),
         invocation_timeout=Duration(60),
-        retention=timedelta(days=30),
-        max_concurrency=5,
         queue="slow",
         serdes=serdes,
         input={"type": "object"},
@@ -62,7 +60,7 @@ def test_options_are_kept_and_timedeltas_become_durations() -> None:
 
     assert handler.key == "order-processing:3"
     assert (handler.execution_timeout, handler.invocation_timeout) == (Duration.from_days(1), Duration(60))
-    assert (handler.retention, handler.max_concurrency, handler.queue) == (Duration.from_days(30), 5, "slow")
+    assert handler.queue == "slow"
     assert handler.serdes is serdes
     assert handler.input == {"type": "object"}
 
@@ -106,8 +104,6 @@ def test_importing_a_module_again_replaces_its_handlers() -> None:
         ({"execution_timeout": timedelta(days=-1)}, "execution_timeout must not be negative"),
         ({"execution_timeout": Duration.from_days(400)}, "execution_timeout must be at most 366 days"),
         ({"invocation_timeout": 900}, "invocation_timeout must be a Duration or a timedelta, not int"),
-        ({"retention": Duration(0)}, "retention must be more than 0"),
-        ({"max_concurrency": 0}, "max_concurrency: 0 must be"),
         ({"queue": "a b"}, "queue: 'a b' must be"),
         ({"serdes": JsonSerDes}, "serdes: .* must be an instance"),
         ({"input": int}, "input: .* must be a dataclass"),
