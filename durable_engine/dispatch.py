@@ -23,7 +23,8 @@ import celery.app.amqp  # noqa: F401
 import kombu.transport.redis  # noqa: F401
 from celery import Celery
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
 
 from durable_engine.models import Execution
 

@@ -25,7 +25,6 @@ class CallbackView:
     operation_id: str
     parent_id: str | None
     name: str | None
-    key: str | None
     status: str
     created_at: datetime
     deadline: datetime | None

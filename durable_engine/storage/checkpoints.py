@@ -53,6 +53,7 @@ class _Waiting:
 
     batch: Batch
     foreign: Sequence[RecordedEvent] | None = None
+    problem: BaseException | None = None
 
 
 class PostgresInvocation:
@@ -107,14 +108,11 @@ class PostgresInvocation:
         waiting = _Waiting(batch)
         self._queue.append(waiting)
         with self._lock:
-            if waiting.foreign is None:
-                self._check_ours()
-                group, self._queue = self._queue, []
-                foreign = self._record(batches.joined([each.batch for each in group]))
-                for each in group:
-                    each.foreign = ()
-                waiting.foreign = foreign
-            return waiting.foreign
+            if waiting.foreign is None and waiting.problem is None:
+                self._record_for_all(waiting)
+        if waiting.problem is not None:
+            raise waiting.problem
+        return waiting.foreign or []
 
     def suspend(self, batch: Batch) -> Snapshot | None:
         """See `InvocationStore.suspend`."""
@@ -220,18 +218,31 @@ class PostgresInvocation:
         )
 
     def _load_gap(self, until: int) -> list[RecordedEvent]:
-        params = {"id": self._claim.execution_id, "after": self._seen}
-        rows = self._connections.get().execute(statements.LOAD_EVENTS, params)
-        return [event for event in map(RecordedEvent._make, rows) if event.event_id <= until]
+        params = {"id": self._claim.execution_id, "fence": self._claim.fence, "after": self._seen, "until": until}
+        rows = self._connections.get().execute(statements.LOAD_FOREIGN_EVENTS, params)
+        return list(map(RecordedEvent._make, rows))
 
     # -- writing --------------------------------------------------------------------------------------------------
+
+    def _record_for_all(self, first: _Waiting) -> None:
+        group, self._queue = self._queue, []
+        try:
+            foreign = self._record(batches.joined([each.batch for each in group]))
+        except BaseException as problem:
+            # One statement for all of them: none is recorded, and each thread has to know.
+            for each in group:
+                each.problem = problem
+            raise
+        for each in group:
+            each.foreign = ()
+        first.foreign = foreign
 
     def _record(self, batch: Batch, *, deliver: bool = True) -> list[RecordedEvent]:
         own = len(self._deferred) + len(batch.events)
         position = self._write("checkpoint", batch)
-        first_own = position.last_event_id - own + 1
-        if first_own > self._seen + 1:
-            self._unseen += self._retrying(lambda: self._load_gap(first_own - 1))
+        # More than our own: others came in before them, or, when the reply was lost and the row was read later, after.
+        if position.last_event_id > self._seen + own:
+            self._unseen += self._retrying(lambda: self._load_gap(position.last_event_id))
         self._seen = position.last_event_id
         if not deliver:
             return []

@@ -145,6 +145,14 @@ SELECT event_id, event_type, operation_id, parent_id, subtype, name, attempt, pa
 FROM durable_event WHERE execution_id = %(id)s AND event_id > %(after)s ORDER BY event_id
 """
 
+# What others appended: our own events carry our fence, theirs none.
+LOAD_FOREIGN_EVENTS = """
+SELECT event_id, event_type, operation_id, parent_id, subtype, name, attempt, payload, error, details
+FROM durable_event WHERE execution_id = %(id)s AND event_id > %(after)s AND event_id <= %(until)s
+  AND fence IS DISTINCT FROM %(fence)s
+ORDER BY event_id
+"""
+
 LOAD_TIMERS = "SELECT operation_id FROM durable_timer WHERE execution_id = %(id)s"
 
 READ_POSITION = """

@@ -155,9 +155,9 @@ class Load:
             self._stop(execution_id, time.time() + program["stop"]["delay_ms"] / 1000)
 
     def _stop_at_the_end(self, mark: Mark) -> None:
-        if mark.execution_id not in self._stops:
-            offset = self.programs[mark.program]["stop"]["offset_ms"] / 1000
-            self._stop(mark.execution_id, mark.ends_at + offset)
+        offset_ms = self.programs[mark.program].get("stop", {}).get("offset_ms")
+        if offset_ms is not None and mark.execution_id not in self._stops:
+            self._stop(mark.execution_id, mark.ends_at + offset_ms / 1000)
 
     def _stop(self, execution_id: str, at: float) -> None:
         self._stops.add(execution_id)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -41,6 +42,13 @@ def waiting(operation_id: str, seconds: float) -> Batch:
         EventType.WAIT_STARTED, time.monotonic(), operation_id, None, "Wait", details={"duration_seconds": seconds}
     )
     return Batch([event], timers=[NewTimer(operation_id, "wait", seconds)])
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never appeared"
+        time.sleep(0.002)
 
 
 def complete_from_outside(execution: Execution, operation_id: str = "9") -> None:
@@ -250,6 +258,53 @@ def test_a_commit_whose_reply_is_lost_is_applied_once(execution: Execution, take
         "release": "PENDING",
     }
     assert status_of(execution) == expected[kind]
+
+
+def test_an_event_that_comes_in_after_a_commit_whose_reply_was_lost_is_handed_over(
+    execution: Execution, take: Take, tmp_path: Path
+) -> None:
+    """The row is read again to find out about the commit; by then somebody else's event stands behind ours."""
+    invocation = take(execution)
+    failpoints.arm(f"checkpoint.committed=hold:{tmp_path}@1,checkpoint.committed=lose_reply@1")
+    foreign: list[str] = []
+
+    def record() -> None:
+        events = invocation.checkpoint(Batch([step(EventType.STEP_STARTED)]))
+        foreign.extend(event.event_type for event in events)
+
+    recording = threading.Thread(target=record)
+    recording.start()
+    wait_for(tmp_path / "checkpoint.committed.reached")
+    complete_from_outside(execution)
+    (tmp_path / "checkpoint.committed.go").touch()
+    recording.join(10)
+
+    assert foreign == ["CallbackSucceeded"]
+    assert event_types(execution) == ["ExecutionStarted", "StepStarted", "CallbackSucceeded"]
+
+
+def test_a_statement_that_fails_fails_for_every_thread_that_waited_for_it(execution: Execution, take: Take) -> None:
+    invocation = take(execution)
+    unusable = Batch([step(EventType.STEP_SUCCEEDED, payload="\x00")])  # no text that Postgres can keep
+    ready = threading.Barrier(4)
+    problems: list[Exception] = []
+
+    def branch() -> None:
+        ready.wait()
+        try:
+            invocation.checkpoint(unusable)
+        except Exception as problem:  # noqa: BLE001 - kept for the assertion
+            problems.append(problem)
+
+    threads = [threading.Thread(target=branch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert {type(problem).__module__.partition(".")[0] for problem in problems} == {"psycopg"}
+    assert len(problems) == 4
+    assert event_types(execution) == ["ExecutionStarted"]
 
 
 def test_a_checkpoint_survives_the_end_of_its_database_session(
