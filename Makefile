@@ -1,7 +1,7 @@
 # Every path below is relative and every variable quoted: the project may live in a directory whose name has spaces.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench setup setup-run lock format
+.PHONY: help run test pytest chaos chaos-long check bench setup setup-run lock format
 
 # The interpreter and the trusted certificates are the ones of this machine.
 export UV_PYTHON_DOWNLOADS := never
@@ -20,8 +20,18 @@ help: ## Show this list
 run: setup-run ## Start the product: Postgres, broker, web, worker and scheduler, on this machine
 	@exec $(PY) manage.py up
 
-test: setup ## Run the tests (ARGS="-k name" picks some)
+test: setup ## Run the tests, two files at a time, then faults at random
+	@$(PY) -m pytest -n 2 --dist loadscope --ignore=tests/chaos/test_chaos.py
+	@$(PY) -m pytest tests/chaos/test_chaos.py
+
+pytest: setup ## Run some tests (ARGS="-k name")
 	@$(PY) -m pytest $(ARGS)
+
+chaos: setup ## Break everything at random for three minutes (ARGS="--seed 7")
+	@$(PY) -m tests.chaos --minutes 3 $(ARGS)
+
+chaos-long: setup ## Break everything at random for half an hour
+	@$(PY) -m tests.chaos --minutes 30 --no-cases $(ARGS)
 
 check: setup ## Formatting, lint, types, import layers, templates, migrations, settings
 	$(PY) -m ruff format --check .
