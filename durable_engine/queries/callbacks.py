@@ -12,6 +12,9 @@ from django.db.models import F, Q
 from durable_engine.models import Callback, CallbackStatus
 from durable_engine.queries.paging import Page, page_of
 
+# What `wait_for_callback` calls the callback inside its context, behind the name it was given (a rule of AWS's SDK).
+CALLBACK_ID_NAME = "create callback id"
+
 
 @dataclass(frozen=True, slots=True)
 class CallbackView:
@@ -31,6 +34,16 @@ class CallbackView:
     heartbeat_deadline: datetime | None
     completed_at: datetime | None
     completed_by: str
+
+    @property
+    def label(self) -> str:
+        """What people call it: `approval`, not the `approval create callback id` of the history."""
+        return callback_label(self.name)
+
+
+def callback_label(name: str | None) -> str:
+    """Return what people call a callback: the name its author gave, or nothing."""
+    return (name or "").removesuffix(CALLBACK_ID_NAME).rstrip()
 
 
 _OWN_FIELDS = {"function", "execution_name", "execution_status"}

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from durable_engine.core.ports import EventType
 from durable_engine.models import Callback, CallbackStatus, Event, Execution, ExecutionStatus, Timer, TimerKind
+from durable_engine.queries.callbacks import callback_label
 from durable_engine.queries.executions import ExecutionSummary
 from durable_engine.queries.workers import live_workers, worker_with
 from durable_engine.storage.clock import ClockTimestamp
@@ -99,7 +100,7 @@ def _open_callbacks(execution_id: UUID) -> list[Callback]:
 
 
 def _callback_sentence(callback: Callback, now: datetime) -> str:
-    name = _quoted(callback.name, callback.operation_id)
+    name = _quoted(callback_label(callback.name), callback.operation_id)
     text = f"Waiting for the callback {name} since {_clock(callback.created_at, now)}"
     ends = [moment for moment in (callback.deadline, callback.heartbeat_deadline) if moment is not None]
     return f"{text}, expires {_clock(min(ends), now)}" if ends else text
