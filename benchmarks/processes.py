@@ -105,22 +105,25 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that processes have used since their start, in user and in kernel mode."""
+    """Return the processor time of processes and of their ended children, in user and in kernel mode."""
     ticks = 0
     for pid in pids:
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += sum(map(int, fields[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pids: Iterable[int]) -> float:
-    """Return the memory of processes: their own, and their share of what they have in common (PSS)."""
+    """Return the memory of processes: their own, and their share of what they have in common.
+
+    Programs and libraries do not count: how many processes of others share those changes all the time.
+    """
     kib = 0
     for pid in pids:
         with suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            kib += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            kib += next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return kib / 1024
 
 

@@ -11,6 +11,10 @@ from uuid import UUID
 
 from durable_engine.core.ports import Batch, NewCallback, NewEvent
 from durable_engine.models.callback import callback_uuid
+from durable_engine.storage.statements import EVENT_COLUMNS, MOST_ROWS
+
+# The names of the parameters of each row.
+_NAMES = [[f"{column}_{row}" for column in EVENT_COLUMNS] for row in range(1, MOST_ROWS + 1)]
 
 
 def parameters(execution_id: UUID, events: Sequence[NewEvent], batch: Batch, before: int) -> dict[str, Any]:
@@ -21,17 +25,14 @@ def parameters(execution_id: UUID, events: Sequence[NewEvent], batch: Batch, bef
         "first_age": ages[0] if ages else 0.0,
         "last_age": ages[-1] if ages else 0.0,
         "progress": batch.progress,
-        "event_type": [str(event.event_type) for event in events],
-        "operation_id": [event.operation_id for event in events],
-        "parent_id": [event.parent_id for event in events],
-        "subtype": [event.subtype for event in events],
-        "name": [event.name for event in events],
-        "attempt": [event.attempt for event in events],
-        "payload": [event.payload for event in events],
-        "error": [event.error for event in events],
-        "details": [None if event.details is None else json.dumps(event.details) for event in events],
-        "age": ages,
     }
+    values = [_values(event, age) for event, age in zip(events, ages, strict=True)]
+    if rows_of(events):
+        for names, row in zip(_NAMES, values, strict=False):
+            params.update(zip(names, row, strict=True))
+    else:
+        columns = zip(*values, strict=True) if values else ([] for _ in EVENT_COLUMNS)
+        params.update(zip(EVENT_COLUMNS, map(list, columns), strict=True))
     if batch.timers:
         params |= _timers(batch, before)
     if batch.callbacks:
@@ -39,6 +40,11 @@ def parameters(execution_id: UUID, events: Sequence[NewEvent], batch: Batch, bef
     if batch.tags or batch.status_text is not None:
         params |= {"tags": json.dumps(dict(batch.tags)), "status_text": batch.status_text}
     return params
+
+
+def rows_of(events: Sequence[NewEvent]) -> int:
+    """Return how many rows the statement has for these events; 0 when they are sent as arrays."""
+    return len(events) if len(events) <= MOST_ROWS else 0
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
@@ -58,6 +64,21 @@ def joined(batches: Sequence[Batch]) -> Batch:
         tags=tags,
         status_text=text,
         progress=any(batch.progress for batch in batches),
+    )
+
+
+def _values(event: NewEvent, age: float) -> tuple[Any, ...]:
+    return (
+        event.event_type.value,
+        event.operation_id,
+        event.parent_id,
+        event.subtype,
+        event.name,
+        event.attempt,
+        event.payload,
+        event.error,
+        None if event.details is None else json.dumps(event.details),
+        age,
     )
 
 

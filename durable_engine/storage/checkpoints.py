@@ -263,7 +263,13 @@ class PostgresInvocation:
         if last is not None:
             events.append(last)
         labels = bool(batch.tags) or batch.status_text is not None
-        sql = statements.write(kind, timers=bool(batch.timers), callbacks=bool(batch.callbacks), labels=labels)
+        sql = statements.write(
+            kind,
+            rows=batches.rows_of(events),
+            timers=bool(batch.timers),
+            callbacks=bool(batch.callbacks),
+            labels=labels,
+        )
         params = self._identity() | batches.parameters(self._claim.execution_id, events, batch, before) | extra
         position = self._commit(sql, params, kind)
         self._deferred.clear()
