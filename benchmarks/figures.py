@@ -64,7 +64,7 @@ def rounded(value: float) -> float:
     """Return the value as it is shown: three significant digits, and at most two decimals."""
     if value == 0:
         return 0.0
-    return round(value, max(-3, min(2, 2 - math.floor(math.log10(abs(value))))))
+    return round(value, max(0, min(2, 2 - math.floor(math.log10(abs(value))))))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
