@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     # So that `with` blocks run to their ends, and nothing that was started is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell starts its background jobs with SIGINT ignored, and that would be inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with running_servers(os.environ) as servers, environment(servers.environment()):
             figures = _measure(servers, options.only, quick=options.quick)
