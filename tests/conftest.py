@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from django.db.models.signals import post_migrate
+from pytest_django.plugin import DjangoDbBlocker
 
 from durable_engine.embedded import paths
 from durable_engine.embedded.broker import Broker
@@ -59,10 +60,11 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """Make the test database, and keep the groups that a migration made.
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make the test database, keep the groups that a migration made, and end what is still connected at the end.
 
-    A transactional test ends by emptying every table, for all tests after it.
+    A transactional test ends by emptying every table, for all tests after it. A session left behind, of a thread or of
+    a process that is just going, would keep the database from being removed.
     """
     migration = import_module("durable_engine.migrations.0002_groups")
 
@@ -71,6 +73,12 @@ def django_db_setup(django_db_setup: None) -> None:
 
     # Emptying sends it too, which is how Django brings its permissions back.
     post_migrate.connect(restore_groups, sender=apps.get_app_config("durable_engine"), weak=False)
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture
