@@ -20,9 +20,8 @@ help: ## Show this list
 run: setup-run ## Start the product: Postgres, broker, web, worker and scheduler, on this machine
 	@exec $(PY) manage.py up
 
-test: setup ## Run the tests, two files at a time, then faults at random
+test: setup ## Run the tests, two files at a time (faults at random: make chaos)
 	@$(PY) -m pytest -n 2 --dist loadscope --ignore=tests/chaos/test_chaos.py
-	@$(PY) -m pytest tests/chaos/test_chaos.py
 
 pytest: setup ## Run some tests (ARGS="-k name")
 	@$(PY) -m pytest $(ARGS)
