@@ -1,7 +1,7 @@
 # Every path below is relative and every variable quoted: the project may live in a directory whose name has spaces.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test pytest chaos chaos-long check bench setup setup-run lock format
+.PHONY: help run test pytest compare chaos chaos-long check bench screenshots setup setup-run lock format
 
 # The interpreter and the trusted certificates are the ones of this machine.
 export UV_PYTHON_DOWNLOADS := never
@@ -20,11 +20,14 @@ help: ## Show this list
 run: setup-run ## Start the product: Postgres, broker, web, worker and scheduler, on this machine
 	@exec $(PY) manage.py up
 
-test: setup ## Run the tests, two files at a time (faults at random: make chaos)
-	@$(PY) -m pytest -n 2 --dist loadscope --ignore=tests/chaos/test_chaos.py
+test: setup ## Run the tests, three files at a time, always in the same shuffled order
+	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --randomly-seed=1
 
 pytest: setup ## Run some tests (ARGS="-k name")
 	@$(PY) -m pytest $(ARGS)
+
+compare: setup ## Run the same handlers on the AWS SDK and here (ARGS="--sdk ==3.*")
+	@$(PY) -m tests.compatibility $(ARGS)
 
 chaos: setup ## Break everything at random for three minutes (ARGS="--seed 7")
 	@$(PY) -m tests.chaos --minutes 3 $(ARGS)
@@ -51,6 +54,9 @@ format: setup ## Format code and templates
 
 bench: setup ## Measure throughput and latency on this machine
 	@$(PY) -m benchmarks $(ARGS)
+
+screenshots: setup ## Make the pictures of the documentation from the running product
+	@$(PY) -m tests.screenshots
 
 setup: ## Make .venv with everything needed to run, test and check
 	@$(call install,dev)

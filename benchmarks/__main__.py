@@ -26,17 +26,19 @@ OUTPUT: Final = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit status is 0 when everything was measured, whether or not the targets were met."""
     options = _parser().parse_args(arguments)
-    unknown = sorted(set(options.only) - set(TARGETS))
+    unknown = [each for each in options.only if not any(name.startswith(each) for name in TARGETS)]
     if unknown:
-        print(f"benchmarks: --only: no figure is called {unknown[0]}. There are: {', '.join(TARGETS)}", file=sys.stderr)
+        known = ", ".join(TARGETS)
+        print(f"benchmarks: --only: no figure's name begins with {unknown[0]!r}. There are: {known}", file=sys.stderr)
         return 2
+    wanted = [name for name in TARGETS if name.startswith(tuple(options.only))] if options.only else []
     # So that `with` blocks run to their ends, and nothing that was started is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A shell starts its background jobs with SIGINT ignored, and that would be inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with running_servers(os.environ) as servers, environment(servers.environment()):
-            figures = _measure(servers, options.only, quick=options.quick)
+            figures = _measure(servers, wanted, quick=options.quick)
     except KeyboardInterrupt:
         return 130
     print(f"\n{table(figures)}\n")
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,…",
         type=lambda text: text.split(","),
         default=[],
-        help=f"take only these figures: {', '.join(TARGETS)}",
+        help=f"take only these figures, or those whose names begin so: {', '.join(TARGETS)}",
     )
     parser.add_argument("--quick", action="store_true", help="small counts, to see that everything works")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where the figures go (default: %(default)s)")

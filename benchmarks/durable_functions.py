@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from durable_engine import DurableContext, Duration, StepContext, durable_execution
@@ -52,6 +53,35 @@ def callback(_: Input, context: DurableContext) -> int:
     context.create_callback("answer").result()
     resumed: int = context.step(_result, name="resumed")["at"]
     return resumed
+
+
+def _sleeping(seconds: float) -> dict[str, Any]:
+    if seconds:
+        time.sleep(seconds)
+    return PAYLOAD
+
+
+def _branch(milliseconds: float) -> Callable[[DurableContext], Any]:
+    return lambda context: context.step(lambda _: _sleeping(milliseconds / 1000), name="step")
+
+
+@durable_execution(name="bench-parallel")
+def parallel(event: Input, context: DurableContext) -> list[int]:
+    """Steps that sleep, at the same time; returns when the bodies before and after them ran."""
+    before: int = context.step(_result, name="before")["at"]
+    context.parallel([_branch(milliseconds) for milliseconds in event["sleeps_ms"]], name="batch").throw_if_error()
+    after: int = context.step(_result, name="after")["at"]
+    return [before, after]
+
+
+@durable_execution(name="bench-map")
+def mapped(event: Input, context: DurableContext) -> list[int]:
+    """The same for a number of items."""
+    before: int = context.step(_result, name="before")["at"]
+    body = _branch(event["sleep_ms"])
+    context.map(range(event["items"]), lambda inner, *_: body(inner), name="batch").throw_if_error()
+    after: int = context.step(_result, name="after")["at"]
+    return [before, after]
 
 
 @durable_execution(name="bench-history")

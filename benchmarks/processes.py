@@ -55,6 +55,19 @@ class Processes:
         finally:
             self._stop(*next(entry for entry in self._children if entry[1] is child))
 
+    @contextmanager
+    def web(self, settings: str) -> Iterator[int]:
+        """Start the web server for a while, with these settings; give the port it listens on."""
+        log = self._home / "web.log"
+        with stack.listen(None) as listener, environment({"DJANGO_SETTINGS_MODULE": settings}):
+            service = stack.web_service(listener, BASE_DIR)
+            child = self._spawn(service, log)
+            self._wait(lambda: service.is_ready, log)
+            try:
+                yield int(listener.getsockname()[1])
+            finally:
+                self._stop(service, child)
+
     def stop(self) -> None:
         """Stop everything in order."""
         for service, child in reversed(list(self._children)):

@@ -1,12 +1,12 @@
-"""The banner of an execution: the one sentence about what stopped it or what holds it up."""
+"""The banner of an execution: what stopped it or what holds it up, in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from dashboard.statuses import OPERATION_STATUSES, Status, execution_status
+from dashboard.statuses import EXECUTION_STATUSES, OPERATION_STATUSES, Status, execution_status
+from durable_engine.queries.culprit import culprit_of
 from durable_engine.queries.executions import ExecutionSummary
-from durable_engine.queries.operations import OperationView
+from durable_engine.queries.waiting import WaitReason
 
 PAUSES = {
     "operator": "Paused by hand.",
@@ -15,22 +15,22 @@ PAUSES = {
     "undecodable": "Paused: a recorded value can't be read.",
     "suspension": "Paused: the handler swallowed the signal to suspend.",
 }
+MOST_REASONS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """A sentence, more text under it, and the operation it is about. `when` is added to the sentence."""
+    """A sentence, more text under it, and the operation it is about; or the reasons why an execution waits."""
 
     status: Status
-    title: str
+    title: str = ""
     text: str = ""
     operation_id: str = ""
-    when: datetime | None = None
+    reasons: Sequence[WaitReason] = ()
+    more: int = 0
 
 
-def banner_of(
-    execution: ExecutionSummary, operations: Sequence[OperationView], *, with_messages: bool
-) -> Banner | None:
+def banner_of(execution: ExecutionSummary, reasons: Sequence[WaitReason], *, with_messages: bool) -> Banner | None:
     """Return what to say first, or None when all is well. Error messages only `with_messages`."""
     status = execution_status(execution.status)
     if execution.status == "PAUSED":
@@ -38,36 +38,34 @@ def banner_of(
     if execution.status == "STOPPED":
         return Banner(status, "Stopped.", execution.error_message if with_messages else "")
     if execution.status in {"FAILED", "TIMED_OUT"}:
-        return _ended_badly(execution, operations, status, with_messages)
-    if execution.closed_at is None:
-        return _failing_now(operations, with_messages)
-    return None
+        return _ended_badly(execution, status, with_messages)
+    return _waiting(status, reasons, with_messages)
 
 
-def _ended_badly(
-    execution: ExecutionSummary, operations: Sequence[OperationView], status: Status, with_messages: bool
-) -> Banner:
-    error = _described(execution.error_type, execution.error_message, with_messages)
-    failed = [operation for operation in operations if operation.status in {"FAILED", "TIMED_OUT"}]
-    # A context fails because something in it did: that names the place, the context only where nothing in it failed.
-    last = max(failed, key=lambda each: (each.type != "CONTEXT", each.ended_at or execution.created_at), default=None)
-    if execution.status == "TIMED_OUT" or last is None:
+def _ended_badly(execution: ExecutionSummary, status: Status, with_messages: bool) -> Banner:
+    error = described(execution.error_type, execution.error_message, with_messages)
+    culprit = culprit_of(execution.id) if execution.status == "FAILED" else None
+    if culprit is None:
         return Banner(status, f"{status.label}.", error)
-    count = len(last.attempts)
-    tries = f" after {count} attempts" if count > 1 else ""
-    return Banner(status, f"Failed at “{last.name or last.id}”{tries}.", error, last.id)
+    tries = f" after {culprit.attempts} attempts" if culprit.attempts > 1 else ""
+    return Banner(status, f"Failed at “{culprit.label}”{tries}.", error, culprit.operation_id)
 
 
-def _failing_now(operations: Sequence[OperationView], with_messages: bool) -> Banner | None:
-    for operation in reversed(operations):
-        if operation.status in {"PENDING", "READY"} and operation.attempts and operation.attempts[-1].error:
-            last = operation.attempts[-1]
-            error = last.error
-            text = _described(error.type, error.message, with_messages) if error else ""
-            title = f"“{operation.name or operation.id}” failed at attempt {last.number}, next attempt due"
-            return Banner(OPERATION_STATUSES["PENDING"], title, text, operation.id, operation.next_attempt_at)
-    return None
+def _waiting(status: Status, reasons: Sequence[WaitReason], with_messages: bool) -> Banner | None:
+    """Why it stands where it does. A step in back-off, or what does not end by itself, has the colour of trouble."""
+    if not any(reason.alarming or reason.since or reason.until for reason in reasons):
+        return None
+    failing = next((reason for reason in reasons if reason.error is not None), None)
+    tone = status
+    if failing is not None:
+        tone = OPERATION_STATUSES["PENDING"]
+    elif any(reason.alarming for reason in reasons):
+        tone = EXECUTION_STATUSES["TIMED_OUT"]
+    error = failing.error if failing is not None else None
+    text = described(error.type, error.message, with_messages) if error is not None else ""
+    return Banner(tone, text=text, reasons=reasons[:MOST_REASONS], more=max(len(reasons) - MOST_REASONS, 0))
 
 
-def _described(error_type: str, message: str, with_messages: bool) -> str:
+def described(error_type: str, message: str, with_messages: bool) -> str:
+    """An error in one text, without its message for people who may not see payloads."""
     return f"{error_type}: {message}" if with_messages and message else error_type

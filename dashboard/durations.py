@@ -21,7 +21,10 @@ def in_words(seconds: float) -> str:
 
 def offset(seconds: float) -> str:
     """How long after the start something happened: `+12.46 s`, fine enough to tell neighbours apart."""
-    return f"+{seconds:.2f} s" if seconds < 3600 else f"+{in_words(seconds)}"
+    if seconds < 3600:
+        return f"+{seconds:.2f} s"
+    whole = int(seconds)
+    return f"+{whole // 3600} h {whole % 3600 // 60:02} min {whole % 60:02} s"
 
 
 def relative(seconds_ago: float) -> str:

@@ -1,26 +1,44 @@
 """What the page of one execution shows: the heading's parts, and the parts of the chosen tab."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
+from dashboard.actions import actions_of
 from dashboard.banner import banner_of
-from dashboard.history_rows import event_rows
+from dashboard.seen import Seen
 from dashboard.statuses import execution_status
-from dashboard.steps import step_rows
-from dashboard.timeline import Run, build_timeline
-from dashboard.timeline_svg import legend_of, timeline_svg
-from durable_engine.queries.executions import ExecutionSummary
-from durable_engine.queries.history import history
-from durable_engine.queries.operations import OperationView, invocations_of, operations_of
-from durable_engine.queries.waiting import waiting_for
+from dashboard.tabs.data import data_tab
+from dashboard.tabs.history import history_tab
+from dashboard.tabs.logs import logs_tab
+from dashboard.tabs.relations import relations_tab
+from dashboard.tabs.steps import steps_tab
+from dashboard.tabs.timeline import overview_tab, timeline_tab, timeline_window
+from durable_engine.queries.executions import ExecutionSummary, execution_revision
+from durable_engine.queries.log_records import last_position
+from durable_engine.queries.waiting import WaitReason, wait_reasons
 
-EVENTS_A_PAGE = 200
+# A poll of a long live execution costs the database more, so it asks less often.
+POLL_SECONDS = 2
+LONG_EVENTS = 2_000
+LONG_POLL_SECONDS = 5
+# Workers write what handlers log within a second or two, so the last records come after the end.
+LAST_RECORDS_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One part of the page: its word, its URL name and what makes its context."""
+
+    label: str
+    url_name: str
+    context: Callable[[Seen], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,128 +50,84 @@ class TabChoice:
     is_chosen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ActionChoice:
-    """One button of the heading."""
+TABS: Mapping[str, Tab] = {
+    "overview": Tab("Overview", "detail", overview_tab),
+    "timeline": Tab("Timeline", "timeline", timeline_tab),
+    "steps": Tab("Steps", "steps", steps_tab),
+    "history": Tab("History", "history", history_tab),
+    "relations": Tab("Relations", "relations", relations_tab),
+    "data": Tab("Data", "data", data_tab),
+    "logs": Tab("Logs", "logs", logs_tab),
+}
 
-    key: str
-    label: str
-    url: str
-    style: str
 
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a tab is made from."""
-
-    request: HttpRequest
-    execution: ExecutionSummary
-    operations: Sequence[OperationView]
+def revision_of_page(execution_id: UUID, tab: str) -> str | None:
+    """Return a text that changes whenever the page does, None if there is no such execution."""
+    revision = execution_revision(execution_id)
+    # Log records come beside the history: they move no execution.
+    return f"{revision}.{last_position(execution_id)}" if revision is not None and tab == "logs" else revision
 
 
 def page_of(request: HttpRequest, execution: ExecutionSummary, revision: str | None, tab: str) -> dict[str, Any]:
     """Return the context of the page, or of its refresh, for one tab."""
-    operations = operations_of(execution.id)
-    with_messages = request.user.has_perm("durable_engine.view_payload")
-    banner = banner_of(execution, operations, with_messages=with_messages)
+    seen = Seen(request, execution)
+    reasons = wait_reasons(execution)
+    banner = banner_of(execution, reasons, with_messages=seen.may("view_payload"))
     return {
         "section": "executions",
-        "execution": execution,
         # Without a name of its own it was named after its id, which is among the facts.
         # As pairs: a template that looks up `tags.items` finds a tag of that name instead.
         "tags": sorted(execution.tags.items()),
         "has_name": execution.name != str(execution.id),
         # A banner says in full what the sentence would say.
-        "waiting": _sentence(waiting_for(execution), execution) if banner is None else "",
+        "waiting": _sentence(reasons, execution) if banner is None else "",
         "banner": banner,
-        "actions": _actions(request, execution),
-        "tabs": _tabs(execution, tab),
+        "compare_url": seen.url("compare") if execution.status in {"FAILED", "TIMED_OUT"} else "",
+        "actions": actions_of(seen),
+        "tabs": [TabChoice(each.label, seen.url(each.url_name), key == tab) for key, each in TABS.items()],
+        "tab": tab,
         "tab_template": f"dashboard/execution/_{tab}.html",
         "live_template": f"dashboard/execution/_{tab}_live.html",
-        "revision": revision,
-        "poll_url": _poll_url(request, execution, tab),
-        "server_now": timezone.now().isoformat(),
-        **TABS[tab](_Seen(request, execution, operations)),
+        **_poll(seen, revision, tab),
+        **TABS[tab].context(seen),
     }
 
 
-def _timeline(seen: _Seen) -> dict[str, Any]:
+def window_of(request: HttpRequest, execution: ExecutionSummary, revision: str | None) -> dict[str, Any]:
+    """Return the context of another window of the timeline, and of the poll that keeps it fresh."""
+    seen = Seen(request, execution)
+    return _poll(seen, revision, "timeline") | timeline_window(seen)
+
+
+def _poll(seen: Seen, revision: str | None, tab: str) -> dict[str, Any]:
     execution = seen.execution
-    run = Run(execution.status, execution.created_at, execution.closed_at)
-    timeline = build_timeline(run, seen.operations, invocations_of(execution.id), timezone.now())
+    ends = None
+    if tab == "logs" and execution.closed_at is not None:
+        ends = int(execution.closed_at.timestamp()) + LAST_RECORDS_SECONDS
     return {
-        "timeline": timeline,
-        "timeline_svg": timeline_svg(timeline),
-        "steps_url": reverse("dashboard:execution-steps", args=[execution.id]),
-        "legend": legend_of(timeline),
+        "execution": execution,
+        "revision": revision,
+        "is_live": execution.closed_at is None or not is_over(ends),
+        "poll_url": _poll_url(seen, tab, ends),
+        "poll_seconds": LONG_POLL_SECONDS if execution.last_event_id > LONG_EVENTS else POLL_SECONDS,
+        "server_now": timezone.now().isoformat(),
     }
 
 
-def _steps(seen: _Seen) -> dict[str, Any]:
-    may_operate = seen.request.user.has_perm("durable_engine.operate_execution")
-    return {"operation_rows": step_rows(seen.execution, seen.operations, may_operate=may_operate)}
-
-
-def _history(seen: _Seen) -> dict[str, Any]:
-    after = _whole_number(seen.request.GET.get("after", ""))
-    # One more than is shown tells whether there is another page.
-    events = history(seen.execution.id, include_data=False, after=after, limit=EVENTS_A_PAGE + 1)
-    rows = event_rows(events[:EVENTS_A_PAGE], seen.execution.created_at)
-    return {
-        "events": rows,
-        "newer_url": f"?after={max(after - EVENTS_A_PAGE, 0)}" if after else "",
-        "older_url": f"?after={rows[-1].id}" if len(events) > EVENTS_A_PAGE else "",
-        "newer_label": "Earlier events",
-        "older_label": "Later events",
-    }
-
-
-TABS: Mapping[str, Callable[[_Seen], dict[str, Any]]] = {
-    "overview": _timeline,
-    "timeline": _timeline,
-    "steps": _steps,
-    "history": _history,
-}
-URL_NAMES = {
-    "overview": "execution-detail",
-    "timeline": "execution-timeline",
-    "steps": "execution-steps",
-    "history": "execution-history",
-}
-
-
-def _sentence(waiting: str, execution: ExecutionSummary) -> str:
+def _sentence(reasons: Sequence[WaitReason], execution: ExecutionSummary) -> str:
     """What it waits for, unless that is no more than the badge beside it says."""
-    return "" if waiting == execution_status(execution.status).label else waiting
+    text = reasons[0].text if reasons else ""
+    return "" if text == execution_status(execution.status).label else text
 
 
-def _tabs(execution: ExecutionSummary, chosen: str) -> list[TabChoice]:
-    return [
-        TabChoice(tab.capitalize(), reverse(f"dashboard:{name}", args=[execution.id]), tab == chosen)
-        for tab, name in URL_NAMES.items()
-    ]
+def is_over(ends: object) -> bool:
+    """Whether a page that polls until `ends`, in seconds since 1970, may stop; one without that time may."""
+    text = str(ends)
+    return not text.isdecimal() or time.time() >= int(text[:12])
 
 
-def _actions(request: HttpRequest, execution: ExecutionSummary) -> list[ActionChoice]:
-    """What the person may do to it now. An ended execution can't be changed any more."""
-    if execution.closed_at is not None:
-        return []
-    choices = []
-    if request.user.has_perm("durable_engine.operate_execution"):
-        key, label = ("resume", "Resume") if execution.status == "PAUSED" else ("pause", "Pause")
-        choices.append(ActionChoice(key, label, reverse(f"dashboard:execution-{key}", args=[execution.id]), ""))
-    if request.user.has_perm("durable_engine.stop_execution"):
-        url = reverse("dashboard:execution-stop", args=[execution.id])
-        choices.append(ActionChoice("stop", "Stop", url, "button-danger"))
-    return choices
-
-
-def _poll_url(request: HttpRequest, execution: ExecutionSummary, tab: str) -> str:
-    parameters = {"tab": tab}
-    if after := _whole_number(request.GET.get("after", "")):
-        parameters["after"] = str(after)
-    return f"{reverse('dashboard:execution-poll', args=[execution.id])}?{urlencode(parameters)}"
-
-
-def _whole_number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
+def _poll_url(seen: Seen, tab: str, ends: int | None) -> str:
+    """The address of the refresh: what the page itself was asked for goes with it, and when it ends."""
+    asked = [(name, value) for name, value in seen.request.GET.items() if name not in {"tab", "v", "ends"}]
+    last = [] if ends is None else [("ends", str(ends))]
+    return f"{seen.url('poll')}?{urlencode([('tab', tab), *asked, *last])}"

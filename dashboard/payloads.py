@@ -4,6 +4,10 @@ import json
 import re
 from dataclasses import dataclass
 
+from django.utils.safestring import SafeString
+
+from dashboard.json_tree import tree_of
+
 MOST_SHOWN = 64 * 1024
 MOST_DEPTH = 200
 OPENING = ("[", "{")
@@ -16,19 +20,24 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+|"')
 
 @dataclass(frozen=True, slots=True)
 class ShownPayload:
-    """A payload for a page. `cut` says that `text` is only its beginning; `size` is in bytes."""
+    """A payload for a page. `cut` says that `text` is only its beginning; `size` is in bytes.
+
+    `tree` is the same as a folded tree, None where there is nothing to fold.
+    """
 
     text: str
     size: int
     cut: bool
+    tree: SafeString | None = None
 
 
 def shown(stored: str) -> ShownPayload:
     """Prepare a stored JSON text for reading; what is too long for a page is cut and not indented."""
     size = len(stored.encode())
+    tree = tree_of(stored)
     if len(stored) > MOST_SHOWN:
-        return ShownPayload(stored[:MOST_SHOWN], size, cut=True)
-    return ShownPayload(indented(stored) if _is_json(stored) else stored, size, cut=False)
+        return ShownPayload(stored[:MOST_SHOWN], size, cut=True, tree=tree)
+    return ShownPayload(indented(stored) if _is_json(stored) else stored, size, cut=False, tree=tree)
 
 
 def indented(text: str) -> str:

@@ -19,6 +19,7 @@ SLASH = "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M4.2 4.2l7.6 7.6"
 AGAIN = "M12.6 8a4.6 4.6 0 1 1-1.5-3.4M12.8 2.2v3.2h-3.2"
 FORWARD = "M3.5 4l4 4l-4 4M8.5 4l4 4l-4 4"
 PERSON = "M8 2.5a2.6 2.6 0 1 0 0 5.2a2.6 2.6 0 1 0 0-5.2M3 13.5c.4-3 2.4-4.3 5-4.3s4.6 1.3 5 4.3"
+WARNING = "M8 2.4l6 11H2zM8 6.4v3.2M8 11.5v.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,44 @@ EXECUTION_STATUSES = _table(
 OPERATION_STATUSES = _table(
     Status("STARTED", "Running", "running", PLAY, "Has begun and has no outcome yet."),
     Status("WAITING", "Waiting", "waiting", CLOCK, "Waits for its time or for an answer."),
-    Status("PENDING", "Backing off", "retrying", AGAIN, "Failed; tries again after its delay."),
+    Status("PENDING", "Backing off", "retrying", AGAIN, "Tries again after its delay."),
     Status("READY", "Ready", "pending", FORWARD, "Its delay is over; it runs with the next invocation."),
     Status("SUCCEEDED", "Succeeded", "succeeded", CHECK, "Its result is recorded and it never runs again."),
     Status("FAILED", "Failed", "failed", CROSS, "Its last attempt failed and it tries no more."),
     Status("TIMED_OUT", "Timed out", "timed-out", HOURGLASS, "No answer came in time."),
     Status("STOPPED", "Stopped", "stopped", SQUARE, "Somebody ended it."),
     Status("INTERRUPTED", "Interrupted", "timed-out", SLASH, "Its worker went away before it had an outcome."),
-    Status("CANCELLED", "Cancelled", "stopped", SLASH, "Its execution ended first."),
+    Status("CANCELLED", "Cancelled", "stopped", SLASH, "Its execution, or its batch, ended first."),
+)
+
+BULK_STATUSES = _table(
+    Status("DRAFT", "Not started", "pending", CIRCLE, "Its executions are chosen; nothing is done to them yet."),
+    Status("RUNNING", "Running", "running", PLAY, "It goes through its executions."),
+    Status(
+        "HELD", "Waits for a decision", "paused", BARS, "The first few are done; somebody has to decide about the rest."
+    ),
+    Status("DONE", "Done", "succeeded", CHECK, "It is through with all its executions."),
+    Status("CANCELLED", "Cancelled", "stopped", SLASH, "Somebody ended it; what it had done stays done."),
+)
+
+BULK_ITEM_STATUSES = _table(
+    Status("PENDING", "Waiting", "pending", CIRCLE, "Its turn has not come."),
+    Status("DONE", "Done", "succeeded", CHECK, "The action was carried out."),
+    Status("REFUSED", "Refused", "timed-out", SLASH, "The action does not apply to it."),
+    Status("FAILED", "Failed", "failed", CROSS, "An error of the engine; nothing was changed."),
+    Status("CANCELLED", "Cancelled", "stopped", SLASH, "The bulk action was cancelled before its turn."),
+)
+
+SCHEDULE_OUTCOMES = _table(
+    Status("STARTED", "Started", "running", PLAY, "An execution was started."),
+    Status("SKIPPED", "Skipped", "stopped", SLASH, "The execution before it was still live."),
+    Status("WAITING", "Waiting", "waiting", CLOCK, "It starts when the execution before it has ended."),
+    Status("MISSED", "Missed", "timed-out", HOURGLASS, "No scheduler was at work, and it is not caught up."),
+    Status("REFUSED", "Refused", "failed", CROSS, "The execution could not be started."),
 )
 
 # What only time or the outside completes is waiting, not running.
-WAITING_TYPES = frozenset({"WAIT", "CALLBACK"})
+WAITING_TYPES = frozenset({"WAIT", "CALLBACK", "CHAINED_INVOKE"})
 
 # What handler authors call it, where that differs from the recorded subtype.
 KINDS = {"Run In Child Context": "child context", "Chained Invoke": "invoke"}

@@ -1,50 +1,22 @@
-"""The timeline of one execution: from operations and invocations to bars, by pure functions.
+"""The timeline of one execution: from lines, operations and invocations to bars, by pure functions."""
 
-Positions are percentages of the axis, so the picture fits any width without a style attribute. A live execution's axis
-ends a little after now, at a round length: its bars do not creep with every refresh.
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from dashboard.durations import in_words
 from dashboard.statuses import Status, execution_status, operation_status
+from dashboard.timeline_axis import Axis, Interval, axis_of
+from durable_engine.queries.outline import FoldedSiblings, OutlineLine
 
-SegmentKind = Literal[
-    "queued", "running", "succeeded", "failed", "backoff", "waiting", "suspended", "context", "stopped"
+SpanKind = Literal[
+    "queued", "running", "succeeded", "failed", "backoff", "waiting", "suspended", "context", "stopped", "folded"
 ]
 
-# Beyond this many rows the first and the last half are shown.
-MOST_ROWS = 200
-HEAD_ROOM = 1.08
-NICE_SECONDS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200)
-NICE_STEPS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-)
-MOST_TICKS = 7
+# An invocation or an attempt uses a worker; everything else only takes time.
+BUSY: frozenset[SpanKind] = frozenset({"running", "succeeded", "failed", "stopped", "folded"})
+QUIET: frozenset[SpanKind] = frozenset({"queued", "suspended", "backoff"})
 
 
 class AttemptLike(Protocol):
@@ -84,8 +56,12 @@ class OperationLike(Protocol):
 
 
 class InvocationLike(Protocol):
-    """What the timeline reads of an invocation."""
+    """What the timeline reads of an invocation, or of several near each other."""
 
+    @property
+    def number(self) -> int: ...
+    @property
+    def invocations(self) -> int: ...
     @property
     def started_at(self) -> datetime: ...
     @property
@@ -102,10 +78,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """What one bar stands for. Without an end it has not ended; `uses_worker` is false for waits."""
+
+    kind: SpanKind
+    start: datetime
+    end: datetime | None
+    what: str
+    uses_worker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One bar. `x` and `width` are percentages; `live` bars grow until the next refresh."""
 
-    kind: SegmentKind
+    kind: SpanKind
     x: float
     width: float
     title: str
@@ -114,151 +101,189 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: an operation, or (without an id) the execution itself."""
+    """One line: an operation, folded siblings (`members`), left out ones (`left_out`), or the execution (no id).
+
+    `start` is the position to look at for what is left out; `group` names the folded siblings.
+    """
 
     operation_id: str
     label: str
     depth: int
     status: Status
     length: str
-    segments: tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """One mark of the axis, `x` in percent."""
-
-    x: float
-    label: str
+    segments: tuple[Segment, ...] = ()
+    members: int = 0
+    group: int = 0
+    left_out: int = 0
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything that is drawn. `now` is the position of the current time, None for a closed execution."""
+    """Everything that is drawn. `now` is the position of the current time, None when it is not in the picture.
 
-    started_at: datetime
-    span_seconds: float
+    `gap_meaning` says what the squeezed times are.
+    """
+
+    axis: Axis
     rows: tuple[Row, ...]
-    ticks: tuple[Tick, ...]
     now: float | None
-    left_out: int = 0
+    gap_meaning: str = ""
+
+    @property
+    def can_squeeze(self) -> bool:
+        """Whether there are idle times to squeeze; those of left out lines always are."""
+        return self.axis.can_squeeze and not any(row.left_out for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    start: datetime
-    span: float
-    now: datetime
+class _Line:
+    """A row before it is known where its bars lie."""
 
-    def x(self, moment: datetime) -> float:
-        return round(min(max((moment - self.start).total_seconds() / self.span * 100, 0.0), 100.0), 3)
-
-    def segment(self, kind: SegmentKind, start: datetime, end: datetime | None, what: str) -> Segment:
-        until = end or self.now
-        x = self.x(start)
-        length = in_words((until - start).total_seconds())
-        return Segment(kind, x, round(max(self.x(until) - x, 0.0), 3), f"{what}: {length}", live=end is None)
+    row: Row
+    spans: tuple[Span, ...] = ()
 
 
 def build_timeline(
-    run: Run, operations: Sequence[OperationLike], invocations: Sequence[InvocationLike], now: datetime
+    run: Run,
+    lines: Sequence[OutlineLine],
+    operations: Mapping[str, OperationLike],
+    invocations: Sequence[InvocationLike],
+    now: datetime,
+    *,
+    total: int = 0,
+    is_window: bool = False,
+    squeeze: bool = False,
 ) -> Timeline:
-    """Lay out one execution. `now` is used for what has not ended; a closed execution ends everything it left open."""
+    """Lay out some lines of one execution.
+
+    `total` lines there are in all: what is left out before, between and after these becomes rows of its own. A window
+    has the axis of its own lines, anything else that of the whole execution with a row for its invocations. Long times
+    in which nothing ran are squeezed when asked to, those of left out lines always. `now` is used for what has not
+    ended; a closed execution ends everything it left open.
+    """
     now = max(run.closed_at or now, run.created_at)
-    axis = _Axis(run.created_at, _span_seconds((now - run.created_at).total_seconds(), live=run.closed_at is None), now)
-    shown, left_out = _first_and_last(operations)
-    rows = [_execution_row(run, invocations, axis)]
-    rows += [_operation_row(operation, axis, run.closed_at) for operation in shown]
-    return Timeline(
-        started_at=run.created_at,
-        span_seconds=axis.span,
-        rows=tuple(rows),
-        ticks=tuple(_ticks(axis.span)),
-        now=axis.x(now) if run.closed_at is None else None,
-        left_out=left_out,
-    )
+    drawn = [] if is_window else [_execution_line(run, invocations, now)]
+    drawn += _operation_lines(run, lines, operations, now, 0 if is_window else total)
+    start, end = _extent(lines, run, now) if is_window else (run.created_at, now)
+    live = run.closed_at is None and end >= now
+    omits = any(line.row.left_out for line in drawn)
+    busy = _busy(drawn, now, shown_only=omits)
+    axis = axis_of(start, end, now, busy, live=live, squeeze=squeeze or omits, only_busy=omits)
+    rows = tuple(_placed(line, axis) for line in drawn)
+    return Timeline(axis, rows, axis.x(now) if live else None, "not shown" if omits else "in which nothing ran")
 
 
-def _span_seconds(elapsed: float, *, live: bool) -> float:
-    if not live:
-        return max(elapsed * 1.01, 0.02)
-    wanted = elapsed * HEAD_ROOM
-    for seconds in NICE_SECONDS:
-        if wanted <= seconds:
-            return float(seconds)
-    hours = 3600.0
-    return (wanted // hours + 1) * hours
+def _extent(lines: Sequence[OutlineLine], run: Run, now: datetime) -> Interval:
+    if not lines:
+        return run.created_at, now
+    is_open = run.closed_at is None and any(line.status in {"STARTED", "PENDING"} for line in lines)
+    return min(line.started_at for line in lines), now if is_open else max(line.changed_at for line in lines)
 
 
-def _ticks(span: float) -> Iterator[Tick]:
-    step = next((step for step in NICE_STEPS if span / step <= MOST_TICKS), 0) or _day_step(span)
-    count = int(span / step)
-    for index in range(count + 1):
-        yield Tick(round(index * step / span * 100, 3), "0" if index == 0 else _tick_label(index * step))
+def _busy(lines: Sequence[_Line], now: datetime, *, shown_only: bool) -> Iterator[Interval]:
+    """When something ran; with `shown_only`, when any of the operations shown was under way."""
+    for line in lines:
+        for span in line.spans:
+            if line.row.operation_id if shown_only else span.kind in BUSY and span.uses_worker:
+                yield span.start, span.end or now
 
 
-def _day_step(span: float) -> float:
-    hours = 3600.0
-    for step in (2, 3, 6, 12, 24, 48, 168, 720, 2160, 8760):
-        if span / (step * hours) <= MOST_TICKS:
-            return step * hours
-    return span / MOST_TICKS
+def _placed(line: _Line, axis: Axis) -> Row:
+    segments = []
+    for span in line.spans:
+        until = span.end or axis.now
+        x = axis.x(span.start)
+        width = round(max(axis.x(until) - x, 0.0), 2)
+        # A queue or pause too short to see would only add a sliver between two bars; what lies outside is not drawn.
+        if (width == 0 and span.kind in QUIET) or until < axis.start:
+            continue
+        length = in_words((until - span.start).total_seconds())
+        # The line says it already of a bar that is all of it.
+        title = span.what if length == line.row.length else f"{span.what}: {length}"
+        segments.append(Segment(span.kind, x, width, title, live=span.end is None))
+    return replace(line.row, segments=tuple(segments))
 
 
-def _tick_label(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min" + (f" {rest:02} s" if rest else "")
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h" + (f" {minutes:02} min" if minutes else "")
-    return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
+def _execution_line(run: Run, invocations: Sequence[InvocationLike], now: datetime) -> _Line:
+    status = execution_status(run.status)
+    length = in_words((now - run.created_at).total_seconds())
+    return _Line(Row("", "Execution", 0, status, length), tuple(_execution_spans(run, invocations, now)))
 
 
-def _first_and_last(operations: Sequence[OperationLike]) -> tuple[Sequence[OperationLike], int]:
-    if len(operations) <= MOST_ROWS:
-        return operations, 0
-    half = MOST_ROWS // 2
-    return [*operations[:half], *operations[-half:]], len(operations) - MOST_ROWS
-
-
-def _execution_row(run: Run, invocations: Sequence[InvocationLike], axis: _Axis) -> Row:
-    segments: list[Segment] = []
+def _execution_spans(run: Run, invocations: Sequence[InvocationLike], now: datetime) -> Iterator[Span]:
     before = run.created_at
-    for number, invocation in enumerate(invocations, start=1):
-        kind: SegmentKind = "queued" if number == 1 else "suspended"
-        what = "In the queue" if number == 1 else "Suspended, no worker in use"
-        segments.append(axis.segment(kind, before, invocation.started_at, what))
+    for invocation in invocations:
+        first = invocation.number == 1
+        kind: SpanKind = "queued" if first else "suspended"
+        yield Span(kind, before, invocation.started_at, "In the queue" if first else "Suspended, no worker in use")
         end = invocation.ended_at or run.closed_at
-        segments.append(axis.segment("running", invocation.started_at, end, f"Invocation {number}"))
-        before = end or axis.now
-    if run.closed_at is None and before < axis.now:
+        yield Span("running", invocation.started_at, end, _invocation_title(invocation))
+        before = end or now
+    if run.closed_at is None and before < now:
         kind = "suspended" if run.status in {"SUSPENDED", "PAUSED"} else "queued"
-        segments.append(axis.segment(kind, before, None, execution_status(run.status).label))
-    length = in_words((axis.now - run.created_at).total_seconds())
-    return Row("", "Execution", 0, execution_status(run.status), length, _visible(segments))
+        yield Span(kind, before, None, execution_status(run.status).label)
 
 
-def _operation_row(operation: OperationLike, axis: _Axis, closed_at: datetime | None) -> Row:
+def _invocation_title(invocation: InvocationLike) -> str:
+    if invocation.invocations == 1:
+        return f"Invocation {invocation.number}"
+    return f"{invocation.invocations:,} invocations from number {invocation.number:,}"
+
+
+def _operation_lines(
+    run: Run, lines: Sequence[OutlineLine], operations: Mapping[str, OperationLike], now: datetime, total: int
+) -> Iterator[_Line]:
+    reached = 0
+    for line in lines:
+        if total and line.position > reached:
+            yield _left_out(reached, line.position)
+        reached = line.position + 1
+        if line.fold is not None:
+            yield _folded_line(line, line.fold)
+        elif line.id in operations:
+            yield _operation_line(operations[line.id], run.closed_at, now)
+    if total > reached:
+        yield _left_out(reached, total)
+
+
+def _left_out(start: int, end: int) -> _Line:
+    count = end - start
+    label = f"{count:,} operation{'' if count == 1 else 's'} not shown"
+    return _Line(Row("", label, 0, operation_status("", "CANCELLED"), "", left_out=count, start=start))
+
+
+def _folded_line(line: OutlineLine, fold: FoldedSiblings) -> _Line:
+    median, longest = in_words(fold.median_seconds), in_words(fold.longest_seconds)
+    what = f"{fold.members:,} succeeded, half within {median}, the longest took {longest}; from first to last"
+    row = Row(
+        line.id,
+        line.name or line.id,
+        line.depth,
+        operation_status("", "SUCCEEDED"),
+        f"~{median} each",
+        members=fold.members,
+        group=line.first_event,
+    )
+    return _Line(row, (Span("folded", line.started_at, line.changed_at, what),))
+
+
+def _operation_line(operation: OperationLike, closed_at: datetime | None, now: datetime) -> _Line:
     status = operation_status(operation.type, operation.status)
     end = operation.ended_at or closed_at
     length = ""
-    segments: tuple[Segment, ...] = ()
+    spans: tuple[Span, ...] = ()
     if operation.started_at is not None:
-        length = in_words(((end or axis.now) - operation.started_at).total_seconds())
+        length = in_words(((end or now) - operation.started_at).total_seconds())
         if operation.attempts:
-            segments = _visible(list(_attempt_segments(operation, axis, closed_at)))
+            spans = tuple(_attempt_spans(operation, closed_at, now))
         else:
             kind = _whole_kind(operation.type, status.tone)
-            segments = (axis.segment(kind, operation.started_at, end, status.label),)
-    return Row(operation.id, operation.name or operation.id, operation.depth, status, length, segments)
+            spans = (Span(kind, operation.started_at, end, status.label, uses_worker=False),)
+    return _Line(Row(operation.id, operation.name or operation.id, operation.depth, status, length), spans)
 
 
-def _whole_kind(operation_type: str, tone: str) -> SegmentKind:
+def _whole_kind(operation_type: str, tone: str) -> SpanKind:
     """The bar of an operation without attempts: a wait, a callback, an invoke or a child context."""
     if tone in {"failed", "timed-out"}:
         return "failed"
@@ -267,26 +292,26 @@ def _whole_kind(operation_type: str, tone: str) -> SegmentKind:
     return "context" if operation_type.upper() == "CONTEXT" else "waiting"
 
 
-def _attempt_segments(operation: OperationLike, axis: _Axis, closed_at: datetime | None) -> Iterator[Segment]:
+def _attempt_spans(operation: OperationLike, closed_at: datetime | None, now: datetime) -> Iterator[Span]:
     due: datetime | None = None
+    before = 0
     for attempt in operation.attempts:
+        # Of very many attempts the middle ones are not there.
+        due = due if attempt.number == before + 1 else None
+        before = attempt.number
         if attempt.started_at is None:
             continue
         if due is not None and attempt.started_at > due:
-            yield axis.segment(
-                "queued", due, attempt.started_at, f"Waited for a worker before attempt {attempt.number}"
-            )
+            yield Span("queued", due, attempt.started_at, f"Waited for a worker before attempt {attempt.number}")
         end = attempt.ended_at or closed_at
-        yield axis.segment(_attempt_kind(attempt, closed_at), attempt.started_at, end, _attempt_title(attempt))
+        yield Span(_attempt_kind(attempt, closed_at), attempt.started_at, end, _attempt_title(attempt))
         due = None
         if attempt.ended_at is not None and attempt.retry_delay_seconds is not None:
             due = attempt.ended_at + timedelta(seconds=attempt.retry_delay_seconds)
-            yield axis.segment(
-                "backoff", attempt.ended_at, min(due, axis.now), f"Back-off after attempt {attempt.number}"
-            )
+            yield Span("backoff", attempt.ended_at, min(due, now), f"Back-off after attempt {attempt.number}")
 
 
-def _attempt_kind(attempt: AttemptLike, closed_at: datetime | None) -> SegmentKind:
+def _attempt_kind(attempt: AttemptLike, closed_at: datetime | None) -> SpanKind:
     if attempt.status == "SUCCEEDED":
         return "succeeded"
     if attempt.ended_at is not None:
@@ -296,9 +321,3 @@ def _attempt_kind(attempt: AttemptLike, closed_at: datetime | None) -> SegmentKi
 
 def _attempt_title(attempt: AttemptLike) -> str:
     return f"Attempt {attempt.number}, {operation_status('STEP', attempt.status).label.lower()}"
-
-
-def _visible(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    # A queue or pause too short to see would only add a sliver between two bars.
-    quiet = {"queued", "suspended", "backoff"}
-    return tuple(segment for segment in segments if segment.width > 0 or segment.kind not in quiet)

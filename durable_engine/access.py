@@ -44,6 +44,22 @@ def require_permission(permission: str) -> Callable[[View], View]:
     return declare
 
 
+def signed_in(view: View) -> View:
+    """Let everybody in who is logged in: for views that show each person what is theirs, and ask further rights inside.
+
+    The view's `required_permission` is empty.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _to_login(request)
+        return view(request, *args, **kwargs)
+
+    guarded.required_permission = ""  # type: ignore[attr-defined]
+    return cast(View, guarded)
+
+
 def public(view: View) -> View:
     """Declare that everybody may open the view, also without a login."""
 
@@ -63,8 +79,16 @@ def check_permission(user: User | AnonymousUser, permission: str) -> None:
 
 
 def is_declared(view: Callable[..., object]) -> bool:
-    """Whether the view says who may open it."""
-    return hasattr(view, "required_permission")
+    """Whether the view says who may open it: a permission of people, or a scope of API keys."""
+    return hasattr(view, "required_permission") or hasattr(view, "required_scope")
+
+
+def refuse_undeclared(view: Callable[..., object]) -> None:
+    """Raise PermissionDenied for a view that does not say who may open it."""
+    if is_declared(view) or _is_development_file(view):
+        return
+    log.error("%s.%s declares no permission and is not public: refused", view.__module__, view.__qualname__)
+    raise PermissionDenied("This page declares no permission, so nobody may open it.")
 
 
 class DenyUndeclaredViews:
@@ -83,10 +107,8 @@ class DenyUndeclaredViews:
         self, request: HttpRequest, view: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
     ) -> HttpResponseBase | None:
         """Raise PermissionDenied for an undeclared view; otherwise let the view's own decorator decide."""
-        if is_declared(view) or _is_development_file(view):
-            return None
-        log.error("%s.%s declares no permission and is not public: refused", view.__module__, view.__qualname__)
-        raise PermissionDenied("This page declares no permission, so nobody may open it.")
+        refuse_undeclared(view)
+        return None
 
 
 def _is_development_file(view: Callable[..., object]) -> bool:

@@ -18,11 +18,12 @@ from django.db import transaction
 from durable_engine.queries import executions as execution_queries
 from durable_engine.queries import history as history_queries
 from durable_engine.queries.errors import ErrorView
-from durable_engine.queries.executions import ExecutionFilters, ExecutionRow, ExecutionSummary
+from durable_engine.queries.executions import ExecutionRow, ExecutionSummary
+from durable_engine.queries.filters import ExecutionFilters
 from durable_engine.queries.paging import Page
 from durable_engine.sdk.durations import Duration
 from durable_engine.sdk.registry import DurableHandler
-from durable_engine.services import callbacks, executions
+from durable_engine.services import callbacks, executions, schedules
 from durable_engine.services.actors import PYTHON_CODE, Actor
 from durable_engine.services.callback_ids import callback_id_for
 from durable_engine.services.exceptions import DurableServiceError, ExecutionNotFound, InvalidInput
@@ -61,6 +62,9 @@ class StartSpec:
     version: int | None = None
     tags: Mapping[str, str] | None = None
     delay: float | timedelta | Duration | None = None
+    priority: int | None = None
+    queue: str | None = None
+    concurrency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class ExecutionHandle:
     def result(self, timeout: float | timedelta | Duration | None = None) -> Any:
         """Wait until the execution has ended and return its result, decoded from JSON.
 
-        A result that isn't JSON (a serdes of the handler's own) is returned as text. `timeout` in seconds; None waits
-        as long as it takes.
+        Of an execution that continued as new it is the result of the last one. A result that isn't JSON (a serdes of
+        the handler's own) is returned as text. `timeout` in seconds; None waits as long as it takes.
 
         Raises:
             ExecutionNotSucceeded: it ended as FAILED, TIMED_OUT or STOPPED.
@@ -106,18 +110,23 @@ def start_execution(
     version: int | None = None,
     tags: Mapping[str, str] | None = None,
     delay: float | timedelta | Duration | None = None,
+    priority: int | None = None,
+    queue: str | None = None,
+    concurrency_key: str | None = None,
     actor: Actor = PYTHON_CODE,
 ) -> ExecutionHandle:
     """Start an execution; `input` is any value that JSON can hold, `delay` seconds or a duration.
 
-    A name makes the start idempotent: the same input returns the execution started before.
+    A name makes the start idempotent: the same input returns the execution started before. Of what is ready in a queue
+    a higher `priority` goes first. `queue` and `concurrency_key` replace what the function says.
 
     Raises:
         FunctionNotFound: no such function or version is known.
         InvalidInput: an argument can't be accepted; `field` says which.
         ExecutionAlreadyStarted: the name was started with another input.
     """
-    return start_executions([StartSpec(function, input, name, version, tags, delay)], actor=actor)[0]
+    spec = StartSpec(function, input, name, version, tags, delay, priority, queue, concurrency_key)
+    return start_executions([spec], actor=actor)[0]
 
 
 def start_executions(specs: Iterable[StartSpec], *, actor: Actor = PYTHON_CODE) -> list[ExecutionHandle]:
@@ -200,22 +209,33 @@ def stop_execution(execution_id: UUID | str, *, reason: str = "", actor: Actor =
     executions.stop_execution(_uuid(execution_id), actor=actor, reason=reason)
 
 
-def send_callback_success(callback_id: str, result: Any = None, *, actor: Actor = PYTHON_CODE) -> None:
+def send_callback_success(
+    callback_id: str | None = None,
+    result: Any = None,
+    *,
+    key: str | None = None,
+    function: str | DurableHandler | None = None,
+    actor: Actor = PYTHON_CODE,
+) -> None:
     """Complete a callback. Text is sent as it is, None as no result, anything else as JSON.
 
+    It is named by its id, or by its business key and the function of its execution.
+
     Raises:
-        CallbackNotFound: the id is forged or damaged.
+        CallbackNotFound: the id is forged or damaged, or no open callback of the function has the key.
         CallbackClosed: it is completed, timed out, or its execution has ended.
         InvalidInput: the result is over 256 KiB or can't be written as JSON.
     """
     text = result if result is None or isinstance(result, str) else _json("result", result)
-    callbacks.complete_callback(callback_id, succeed=text, actor=actor)
+    callbacks.complete_callback(_callback_id(callback_id, key, function), succeed=text, actor=actor)
 
 
 def send_callback_failure(
-    callback_id: str,
+    callback_id: str | None = None,
     message: str = "",
     *,
+    key: str | None = None,
+    function: str | DurableHandler | None = None,
     error_type: str | None = None,
     data: str | None = None,
     actor: Actor = PYTHON_CODE,
@@ -227,16 +247,68 @@ def send_callback_failure(
     """
     fields = {"ErrorType": error_type, "ErrorMessage": message, "ErrorData": data}
     error = {name: value for name, value in fields.items() if value is not None}
-    callbacks.complete_callback(callback_id, error=error, actor=actor)
+    callbacks.complete_callback(_callback_id(callback_id, key, function), error=error, actor=actor)
 
 
-def send_callback_heartbeat(callback_id: str) -> None:
+def send_callback_heartbeat(
+    callback_id: str | None = None, *, key: str | None = None, function: str | DurableHandler | None = None
+) -> None:
     """Say that the work behind a callback goes on, which moves its heartbeat deadline.
 
     Raises:
         CallbackNotFound, CallbackClosed: as `send_callback_success`.
     """
-    callbacks.heartbeat_callback(callback_id)
+    callbacks.heartbeat_callback(_callback_id(callback_id, key, function))
+
+
+def put_schedule(
+    name: str,
+    function: str | DurableHandler,
+    input: Any = None,
+    *,
+    cron: str = "",
+    every: float | timedelta | Duration | None = None,
+    timezone: str = "UTC",
+    version: int | None = None,
+    tags: Mapping[str, str] | None = None,
+    overlap: str = "SKIP",
+    catch_up: str = "LATEST",
+    actor: Actor = PYTHON_CODE,
+) -> UUID:
+    """Make the schedule of this name, or change it if it does something else; a deploy may call it again and again.
+
+    Either `cron`, five fields in `timezone`, or `every`, whole seconds or a duration. `overlap` says what happens while
+    the execution before is live (SKIP, ALLOW, WAIT, REPLACE), `catch_up` what to do about times at which no scheduler
+    was at work (LATEST, NONE, ALL).
+
+    Raises:
+        FunctionNotFound: no such function or version is known.
+        InvalidInput: an argument can't be accepted; `field` says which.
+    """
+    seconds = _seconds("every", every)
+    spec = schedules.ScheduleSpec(
+        function=function.name if isinstance(function, DurableHandler) else function,
+        cron=cron,
+        every_seconds=int(seconds) if seconds is not None and float(seconds).is_integer() else seconds,  # type: ignore[arg-type]
+        timezone=timezone,
+        version=version,
+        input_text=_json("input", input),
+        tags=tags,
+        overlap=overlap,
+        catch_up=catch_up,
+    )
+    return schedules.put_schedule(name, spec, actor=actor)
+
+
+def _callback_id(callback_id: str | None, key: str | None, function: str | DurableHandler | None) -> str:
+    if callback_id is not None:
+        if key is not None or function is not None:
+            raise InvalidInput("key", "the callback id says which callback it is.", "Give one of the two.")
+        return callback_id
+    if key is None or function is None:
+        raise InvalidInput("callback_id", "is missing.", "Give it, or key= and function=.")
+    name = function.name if isinstance(function, DurableHandler) else function
+    return callback_id_for(*callbacks.callback_with_key(name, key))
 
 
 def _request(spec: StartSpec) -> StartRequest:
@@ -251,6 +323,9 @@ def _request(spec: StartSpec) -> StartRequest:
         version=version,
         tags=spec.tags,
         delay_seconds=_seconds("delay", spec.delay),
+        priority=spec.priority,
+        queue=spec.queue,
+        concurrency_key=spec.concurrency_key,
     )
 
 
@@ -261,7 +336,10 @@ def _handle(started: StartedExecution) -> ExecutionHandle:
 def _result(execution_id: UUID, timeout: float | None) -> Any:
     deadline = None if timeout is None else time.monotonic() + timeout
     delay = FIRST_LOOK_SECONDS
-    while (outcome := execution_queries.outcome_of(execution_id)) is None:
+    while (outcome := execution_queries.outcome_of(execution_id)) is None or outcome.continued_as is not None:
+        if outcome is not None and outcome.continued_as is not None:
+            execution_id = outcome.continued_as
+            continue
         summary = get_execution(execution_id)
         left = LAST_LOOK_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:

@@ -40,24 +40,30 @@ BREAK_SECONDS = 2.0
 SOCKET_SECONDS = 1.0
 # A hint makes a worker claim until nothing is ready, so a few of them start any backlog.
 MOST_HINTS = 100
+# Of single hints for one queue, a process sends one in so many seconds. Those in between are covered by the next:
+# whoever follows it claims until nothing is ready, and what it should find was committed before it was sent.
+HINT_SECONDS = 0.005
 MOST_POKES = 4
 MOST_JOBS = 1000
 
 logger = logging.getLogger(__name__)
 
 
-def publish(execution_ids: Iterable[UUID], *, queue: str | None = None) -> None:
+def publish(execution_ids: Iterable[UUID], *, queue: str | None = None, wait: bool = True) -> None:
     """Hint to the workers that these executions are ready; never raises, and takes 0.2 s at most.
 
-    Call it after the commit that made them ready. `queue` saves a look-up when the caller knows it. At most a hundred
-    hints are sent: a worker that follows one goes on with whatever else is ready.
+    Call it after the commit that made them ready; without `wait` it takes no time at all. `queue` saves a look-up when
+    the caller knows it. At most a hundred are sent: a worker that follows one goes on with whatever else is ready.
     """
     ids = list(execution_ids)[:MOST_HINTS]
     if not ids or not _publisher.accepts():
         return
     try:
         hints = [(each, queue) for each in ids] if queue else _with_queues(ids)
-        _publisher.submit([_hint(execution_id, name) for execution_id, name in hints], wait=True)
+        if len(hints) == 1:
+            _publisher.submit_hint(*hints[0], wait=wait)
+        else:
+            _publisher.submit([_hint(execution_id, name) for execution_id, name in hints], wait=wait)
     except Exception:
         logger.exception("no hint sent for %d executions; the scheduler finds them", len(ids))
 
@@ -200,6 +206,8 @@ class _Publisher:
         self._busy = False
         self._finished = 0  # jobs that are over, done or dropped; only grows
         self._submitted = 0
+        self._held: dict[str, Job] = {}  # by queue: a hint that is sent when its time has come
+        self._next_hint: dict[str, float] = {}
         self._thread: threading.Thread | None = None
 
     def accepts(self) -> bool:
@@ -222,10 +230,26 @@ class _Publisher:
         if stuck:
             self._fail(f"no answer within {PATIENCE_SECONDS:g} s")
 
+    def submit_hint(self, execution_id: UUID, queue: str, *, wait: bool) -> None:
+        """Send one hint, now, or shortly and for others too; who sends it now may wait for it."""
+        with self._changed:
+            if queue in self._held:
+                return
+            now = time.monotonic()
+            if self._next_hint.get(queue, now) > now:
+                self._held[queue] = _hint(execution_id, queue)
+                self._start()
+                self._changed.notify_all()
+                return
+            self._next_hint[queue] = now + HINT_SECONDS
+        self.submit([_hint(execution_id, queue)], wait=wait)
+
     def flush(self) -> None:
         """Wait, a fifth of a second at most, for what is under way."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._jobs and not self._busy, PATIENCE_SECONDS)
+            self._next_hint.clear()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not (self._jobs or self._held or self._busy), PATIENCE_SECONDS)
 
     def _start(self) -> None:
         if self._thread is None:
@@ -237,7 +261,7 @@ class _Publisher:
         while True:
             with self._changed:
                 while not self._jobs:
-                    self._changed.wait()
+                    self._changed.wait(self._release_held())
                 job = self._jobs.popleft()
                 self._busy = True
             try:
@@ -253,8 +277,22 @@ class _Publisher:
                 self._finished += 1
                 self._changed.notify_all()
 
+    def _release_held(self) -> float | None:
+        """Turn held hints whose time has come into jobs. Returns how long to wait for the next; None: there is none."""
+        now = time.monotonic()
+        for queue, job in list(self._held.items()):
+            if self._next_hint.get(queue, now) <= now:
+                del self._held[queue]
+                self._next_hint[queue] = now + HINT_SECONDS
+                self._jobs.append(job)
+                self._submitted += 1
+        if self._jobs:
+            return 0.0
+        return min((self._next_hint[queue] - now for queue in self._held), default=None)
+
     def _drop_all(self) -> None:
         with self._changed:
+            self._held.clear()
             self._finished += len(self._jobs)
             self._jobs.clear()
 

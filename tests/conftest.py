@@ -19,6 +19,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from durable_engine.embedded import paths
 from durable_engine.embedded.broker import Broker
 from durable_engine.embedded.postgres import PostgresCluster
+from tests.emptying import Emptying
 from tests.settings import XDIST_WORKER
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -53,6 +54,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         paths.remove_socket_directory(settings.PERDURE_HOME)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that none of them is left for one process at the end."""
+    items.sort(key=lambda item: not any(item.iter_markers("browser")) and not any(item.iter_markers("process")))
+
+
 def pytest_report_header() -> str:
     """Say which servers the run uses; a password in a URL is not shown."""
     database = settings.DATABASES["default"]
@@ -67,12 +74,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     a process that is just going, would keep the database from being removed.
     """
     migration = import_module("durable_engine.migrations.0002_groups")
+    of_approvals = import_module("approvals.migrations.0002_append_only")
 
     def restore_groups(**_: Any) -> None:
         migration.create_groups(apps, None)
+        of_approvals.give_rights(apps, None)
 
     # Emptying sends it too, which is how Django brings its permissions back.
     post_migrate.connect(restore_groups, sender=apps.get_app_config("durable_engine"), weak=False)
+    with django_db_blocker.unblock():
+        Emptying()
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(

@@ -7,7 +7,7 @@ from pathlib import Path
 POLL_SECONDS = 0.05
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Poll until `condition` is true; fail with `what` when it is not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -46,7 +46,7 @@ def descendants(pid: int) -> list[tuple[int, str]]:
     return [process for process in found if process]
 
 
-def wait_until_gone(processes: Iterable[tuple[int, str]], seconds: float = 30.0) -> None:
+def wait_until_gone(processes: Iterable[tuple[int, str]], seconds: float = 60.0) -> None:
     """Wait until every one of the processes has ended."""
     left = list(processes)
     wait_for(lambda: not [process for process in left if is_alive(process)], f"the end of {left}", seconds)

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from durable_engine.models import Callback, Event, Execution, Timer
+from durable_engine.models import Callback, Event, Execution, Failure, FailureCount, FailureGroup, Timer
 from durable_engine.models.callback import callback_uuid
 
 CLOSING = {
@@ -86,6 +86,24 @@ class Story:
         where = {"operation_id": operation_id, "name": name, "subtype": "Step", "attempt": 1, **columns}
         self.add("StepStarted", start, **where)
         return self.add("StepSucceeded", end, payload=json.dumps(result), **where)
+
+    def steps(self, count: int, name: str = "step-{}", failing: tuple[int, ...] = ()) -> "Story":
+        """Steps 1 to `count`, one a second and half a second long, written together; those in `failing` fail."""
+        events = []
+        for number in range(1, count + 1):
+            where = {"operation_id": str(number), "name": name.format(number), "subtype": "Step", "attempt": 1}
+            outcome: dict[str, Any] = {"event_type": "StepSucceeded", "payload": "null"}
+            if number in failing:
+                outcome = {"event_type": "StepFailed", "error": error_text()}
+            for after, columns in ((number, {"event_type": "StepStarted"}), (number + 0.5, outcome)):
+                self.execution.last_event_id += 1
+                event_id = self.execution.last_event_id
+                at = {"event_id": event_id, "event_at": self.at(after)}
+                events.append(Event(execution=self.execution, **at, **where, **columns))
+        Event.objects.bulk_create(events)
+        self.execution.last_event_at = events[-1].event_at
+        self.execution.save()
+        return self
 
     def failed_attempt(
         self,
@@ -238,3 +256,32 @@ def document_that_waits(**columns: Any) -> Story:
     story.step("1", "prepare", 0.2, 0.8, {"pages": 3}).invocation(0.1, 1.0)
     story.callback("2", "approve-document", 0.9, expires=3600)
     return story.stand("SUSPENDED")
+
+
+def group_of(function: str = "booking-saga", *members: Story, **columns: Any) -> FailureGroup:
+    """A group of failures with these members, as the sweep writes it."""
+    now = timezone.now()
+    group = FailureGroup.objects.create(
+        **{
+            "fingerprint": uuid7().hex,
+            "kind": "FAILED",
+            "function": function,
+            "operation": "book hotel",
+            "error_type": "NothingAvailable",
+            "frame": "orders/durable_functions.py in charge",
+            "message_shape": "no hotel left",
+            "first_seen": now - timedelta(hours=2),
+            "last_seen": now,
+            "first_version": 1,
+            "last_version": 1,
+            "count": max(len(members), 1),
+            **columns,
+        }
+    )
+    for story in members:
+        at = story.execution.closed_at or story.execution.paused_at or now
+        Failure.objects.create(group=group, execution=story.execution, at=at, version=story.execution.version)
+    FailureCount.objects.create(
+        group=group, starts_at=now.replace(minute=0, second=0, microsecond=0), count=max(len(members), 1)
+    )
+    return group

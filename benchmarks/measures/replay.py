@@ -17,12 +17,13 @@ from durable_engine.storage.checkpoints import PostgresInvocation
 from durable_engine.storage.connection import ConnectionHolder
 
 LENGTHS = (1000, 5000)
+WHOLE = 10_000  # of this one the time of all of it is told
 
 
 def measure(bench: Bench) -> list[Figure]:
     """Replay histories that a worker wrote; what an invocation costs that replays one step is taken off."""
-    rounds = bench.pick(15, 3)
-    lengths = {LENGTHS[0]: bench.pick(1000, 50), LENGTHS[1]: bench.pick(5000, 200)}
+    rounds = bench.pick(15, 5)
+    lengths = {LENGTHS[0]: bench.pick(1000, 100), LENGTHS[1]: bench.pick(5000, 400), WHOLE: bench.pick(WHOLE, 500)}
     commit_ms = bench.commit_ms()
     ids = start("bench-history", [{"steps": steps} for steps in (1, *lengths.values())])
     wait_for_status(ids, "SUSPENDED")
@@ -38,11 +39,14 @@ def measure(bench: Bench) -> list[Figure]:
         leases.retire_worker(connections.get(), worker_id, "the benchmark is over")
     finally:
         connections.discard()
-    base, *full = (statistics.median(taken[each]) for each in ids)
-    return [
-        _figure(name, steps, rounds, (seconds - base) / (steps - 1), commit_ms)
-        for (name, steps), seconds in zip(lengths.items(), full, strict=True)
+    base, *full, whole = (statistics.median(taken[each]) for each in ids)
+    figures = [
+        _figure(name, lengths[name], rounds, (seconds - base) / (lengths[name] - 1), commit_ms)
+        for name, seconds in zip(LENGTHS, full, strict=True)
     ]
+    how = f"{rounds} rounds over {lengths[WHOLE]} steps, from the claim to the next suspend"
+    figures.append(Figure(f"resume_{WHOLE}_operations_ms", whole * 1e3, "ms", whole * 1e3 / commit_ms, how))
+    return figures
 
 
 def _figure(length: int, steps: int, rounds: int, seconds: float, commit_ms: float) -> Figure:
@@ -65,7 +69,9 @@ def _replay_seconds(connections: ConnectionHolder, worker_id: UUID, execution_id
         )
     if claim is None:
         raise RuntimeError(f"{execution_id} could not be claimed")
-    invocation = PostgresInvocation(connections, claim, callback_id=callback_id_for, should_release=lambda: False)
+    invocation = PostgresInvocation(
+        connections, claim, callback_id=callback_id_for, should_release=lambda: False, hint=lambda *_: None
+    )
     began = time.perf_counter()
     result = run_invocation(long_history, invocation, clock=time.monotonic, random=random.random)
     seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ from durable_engine.embedded import paths
 
 def measure(bench: Bench) -> list[Figure]:
     """Run a short and a long execution behind a counting proxy: the difference is the steps' own."""
-    short, long, rounds = bench.pick(10, 5), bench.pick(1010, 55), bench.pick(5, 2)
+    short, long, rounds = bench.pick(10, 5), bench.pick(1010, 105), bench.pick(5, 3)
     statements, wal = [], []
     # Not below the home: the path of a socket may have 107 bytes, and the home may lie deep.
     directory = paths.private_directory(paths.socket_directory(bench.servers.home)) / "counted"

@@ -1,8 +1,8 @@
 """How statuses, times, durations and long texts look on every page."""
 
-import textwrap
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard import durations
+from dashboard.preferences import shows_dates
+from dashboard.stack import frames_text, library_frames, own_frames
 from dashboard.statuses import Status, execution_status, operation_status
 
 register = template.Library()
@@ -28,6 +30,12 @@ def operation_badge(operation_type: str, code: str) -> SafeString:
 
 
 @register.simple_tag
+def status_badge(status: Status) -> SafeString:
+    """The badge of any status."""
+    return _badge(status, "")
+
+
+@register.simple_tag
 def status_glyph(status: Status) -> SafeString:
     """The glyph of a status alone; its word must stand beside it."""
     return _glyph(status.glyph)
@@ -35,10 +43,12 @@ def status_glyph(status: Status) -> SafeString:
 
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
-    """A moment relative to now, with the absolute time on hover."""
+    """A moment relative to now with the date on hover, or the other way round for those who want dates."""
     if moment is None:
         return ""
     text = durations.relative((timezone.now() - moment).total_seconds())
+    if shows_dates():
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), text, _absolute(moment))
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>', moment.isoformat(), _absolute(moment), text
     )
@@ -46,7 +56,7 @@ def ago(moment: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def at(moment: datetime | None) -> SafeString | str:
-    """A moment as date and time of day in UTC."""
+    """A moment as date and time of day, in the zone that the reader chose."""
     if moment is None:
         return ""
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), _absolute(moment))
@@ -83,9 +93,21 @@ def middle(text: str | None, length: int = 32) -> SafeString | str:
 
 
 @register.filter
-def stack_text(lines: Sequence[str]) -> str:
-    """The frames of a stack trace as one text, without the indentation all share."""
-    return textwrap.dedent("\n".join(line.rstrip("\n") for line in lines))
+def own_stack(frames: Sequence[str]) -> str:
+    """The frames of a stack trace that are the application's own, as one text."""
+    return frames_text(own_frames(frames))
+
+
+@register.filter
+def library_stack(frames: Sequence[str]) -> str:
+    """The other frames, as one text; empty when there are none."""
+    return frames_text(library_frames(frames))
+
+
+@register.filter
+def action_words(action: str) -> str:
+    """The name of a service in words: `Redrive execution`."""
+    return action.replace("_", " ").capitalize()
 
 
 @register.filter
@@ -100,12 +122,37 @@ def first_paragraph(text: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
+@register.simple_tag
+def clock(moment: datetime | None) -> SafeString | str:
+    """A moment as time of day, with its date on hover."""
+    if moment is None:
+        return ""
+    text = f"{timezone.localtime(moment):%H:%M}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _absolute(moment), text)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share of one in percent: `0.4 %`; an empty text when there is none."""
+    if share is None:
+        return ""
+    return f"{share * 100:.0f} %" if share in {0, 1} or share >= 0.1 else f"{share * 100:.1f} %"
+
+
+@register.filter
+def thousands(count: int) -> str:
+    """A whole number with its thousands set apart: `20,000`."""
+    return f"{count:,}"
+
+
 @register.filter
 def capped(count: int, cap: int = 10_000) -> str:
     """A count that was not counted beyond `cap`: `10,000+`."""
     return f"{cap:,}+" if count > cap else f"{count:,}"
 
 
+# Of a few dozen statuses, on every line of every list.
+@lru_cache(maxsize=256)
 def _badge(status: Status, size: str) -> SafeString:
     return format_html(
         '<span class="badge tone-{}{}" title="{}">{}{}</span>',
@@ -117,6 +164,7 @@ def _badge(status: Status, size: str) -> SafeString:
     )
 
 
+@lru_cache(maxsize=256)
 def _glyph(path: str) -> SafeString:
     return format_html('<svg class="glyph" viewBox="0 0 16 16" aria-hidden="true"><path d="{}"></path></svg>', path)
 

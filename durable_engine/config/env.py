@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,23 @@ class Environment:
         "EMAIL_URL", values.email_url, "smtp+tls://user:password@mail.example.com:587", "console://"
     )
 
+    email_from: str = _variable("EMAIL_FROM", values.email_address, "perdure@example.com", "perdure@localhost")
+    # How people reach the pages, for links in messages. Unset: the first allowed host, or this machine.
+    public_url: str | None = _variable("PERDURE_PUBLIC_URL", values.origin, "https://perdure.example.com")
+    # Where signed events go: name=https://…|secret, separated by spaces. Handlers name them: notify=["webhook:crm"].
+    webhooks: tuple[tuple[str, str, str], ...] = _variable(
+        "DURABLE_WEBHOOKS",
+        values.webhooks,
+        "crm=https://crm.example.com/perdure|a-secret-of-32-characters-or-more",
+        (),
+    )
+    # Lets webhooks go to addresses inside the own network.
+    webhooks_private: bool = _variable("DURABLE_WEBHOOKS_PRIVATE", values.flag, "1", False)
+    # Chat and push by the package apprise: name=url, separated by spaces.
+    apprise: tuple[tuple[str, str], ...] = _variable(
+        "DURABLE_APPRISE", values.named_urls, "team=slack://token-a/token-b/token-c", ()
+    )
+
     # Django apps with a durable_functions.py; the examples in local mode.
     durable_apps: tuple[str, ...] = _variable("DURABLE_APPS", values.modules, "orders,billing.workflows")
     # Lets handlers written against the AWS SDK import it under its own name.
@@ -72,8 +90,25 @@ class Environment:
     crash_backoff_seconds: float = _variable("DURABLE_CRASH_BACKOFF_SECONDS", values.seconds_or_zero, "5", 5.0)
     worker_concurrency: int = _variable("DURABLE_WORKER_CONCURRENCY", values.count, "2", 2)
     queues: tuple[str, ...] = _variable("DURABLE_QUEUES", values.names, "durable,slow", ("durable",))
+    # Workers append what handlers log and print as lines of JSON. Unset: no file.
+    handler_log: Path | None = _variable("DURABLE_HANDLER_LOG", values.file, "/var/log/perdure.jsonl")
+    # What the pages keep of that, of one execution: so many records. 0 keeps none.
+    log_records: int = _variable("DURABLE_LOG_RECORDS", values.records, "500", 2000)
     # Stands before every key in the broker, so that two installations can share one server.
     key_prefix: str = _variable("DURABLE_KEY_PREFIX", values.name, "durable.", "durable.")
+    # Executions are deleted so long after their end, unless their handler says otherwise. Unset: never.
+    retention_days: float | None = _variable("DURABLE_RETENTION_DAYS", values.days, "90")
+    # Keys whose values pages hide in payloads, besides those that functions name.
+    masked_keys: tuple[str, ...] = _variable(
+        "DURABLE_MASKED_KEYS",
+        values.names,
+        "password,card_number",
+        ("password", "secret", "authorization", "access_token", "api_key"),
+    )
+    # A function (user) -> Q | None of yours: which executions a person may see. Unset: all, to whoever has the right.
+    visible_executions: str = _variable(
+        "DURABLE_VISIBLE_EXECUTIONS", values.dotted_name, "shop.access.visible_executions", ""
+    )
     # 0 is no limit, which a long migration needs.
     statement_timeout_seconds: float = _variable(
         "DURABLE_STATEMENT_TIMEOUT_SECONDS", values.seconds_or_zero, "15", 15.0
@@ -85,6 +120,33 @@ class Environment:
         "k2:new-secret-of-32-characters-or-more,k1:old-secret-of-32-characters-or-more",
         (),
     )
+    # The first encrypts the secrets of API keys, all decrypt. Unset: derived from the secret key.
+    api_secret_keys: tuple[str, ...] = _variable(
+        "DURABLE_API_SECRET_KEY", values.secret_keys, "new-secret-of-32-characters-or-more", ()
+    )
+    # Who asks the API without a signature may do everything. For a closed network only.
+    api_anonymous: bool = _variable("DURABLE_API_ANONYMOUS", values.flag, "0", False)
+    # Of one key, in one web process.
+    api_requests_per_second: int = _variable("DURABLE_API_REQUESTS_PER_SECOND", values.count, "1000", 1000)
+    # Calls of Invoke in one web process that wait for a result, and how long each may.
+    api_waiters: int = _variable("DURABLE_API_WAITERS", values.count, "4", 4)
+    api_wait_seconds: float = _variable("DURABLE_API_WAIT_SECONDS", values.seconds, "900", 900.0)
+    # Functions that run elsewhere: name to base URL, or to an object of it and options.
+    remote_functions: tuple[dict[str, Any], ...] = _variable(
+        "DURABLE_REMOTE_FUNCTIONS", values.remote_functions, '{"price-quote": "http://10.0.0.7:9000"}', ()
+    )
+    # What names of functions and executions say towards AWS clients.
+    region: str = _variable("DURABLE_REGION", values.region, "eu-central-1", "us-east-1")
+    account_id: str = _variable("DURABLE_ACCOUNT_ID", values.account_id, "123456789012", "000000000000")
+    # For `manage.py durable` alone: another installation, and the API key by which it is worked on.
+    client_url: str = _variable("DURABLE_URL", str, "https://perdure.example.com", "")
+    client_key_id: str = _variable("DURABLE_ACCESS_KEY_ID", str, "PDKEYABCDEFGHJKLMNPQ", "")
+    client_secret: str = _variable("DURABLE_SECRET_ACCESS_KEY", str, "the-secret-of-the-key", "")
+    client_token: str = _variable("DURABLE_TOKEN", str, "PDKEYABCDEFGHJKLMNPQ.the-secret-of-the-key", "")
+    # Spans of every function for OpenTelemetry; needs perdure[otel].
+    tracing: bool = _variable("DURABLE_TRACING", values.flag, "1", False)
+    # The part of the executions that is traced, of those that were not started in a span.
+    tracing_ratio: float = _variable("DURABLE_TRACING_RATIO", values.ratio, "0.1", 1.0)
     # For tests of failure: named places where a process stops, dies or loses a reply.
     failpoints: str = _variable("DURABLE_FAILPOINTS", str, "checkpoint.after_commit=exit", "")
 
@@ -144,6 +206,9 @@ def _check_together(environment: Environment) -> None:
             f"({environment.lease_seconds:g} s), so one late heartbeat would lose a running execution",
             f"{environment.lease_seconds / 6:.3g}",
         )
+    if environment.tracing and find_spec("opentelemetry") is None:
+        problem = "needs the package opentelemetry-api, which perdure[otel] installs, and an exporter of your choice"
+        raise EnvironmentProblem("DURABLE_TRACING", problem, "0")
     if environment.local:
         return
     for name, missing in (

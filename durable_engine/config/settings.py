@@ -36,9 +36,24 @@ DURABLE_MAX_CRASHES = ENVIRONMENT.max_crashes
 DURABLE_CRASH_BACKOFF_SECONDS = ENVIRONMENT.crash_backoff_seconds
 DURABLE_WORKER_CONCURRENCY = ENVIRONMENT.worker_concurrency
 DURABLE_QUEUES = list(ENVIRONMENT.queues)
+DURABLE_HANDLER_LOG = ENVIRONMENT.handler_log
+DURABLE_LOG_RECORDS = ENVIRONMENT.log_records
+DURABLE_RETENTION_DAYS = ENVIRONMENT.retention_days
 DURABLE_KEY_PREFIX = ENVIRONMENT.key_prefix
 DURABLE_CALLBACK_KEYS = list(ENVIRONMENT.callback_keys)
+DURABLE_API_SECRET_KEYS = list(ENVIRONMENT.api_secret_keys)
+DURABLE_API_ANONYMOUS = ENVIRONMENT.api_anonymous
+DURABLE_API_REQUESTS_PER_SECOND = ENVIRONMENT.api_requests_per_second
+DURABLE_API_WAITERS = ENVIRONMENT.api_waiters
+DURABLE_API_WAIT_SECONDS = ENVIRONMENT.api_wait_seconds
+DURABLE_REMOTE_FUNCTIONS = list(ENVIRONMENT.remote_functions)
+DURABLE_REGION = ENVIRONMENT.region
+DURABLE_ACCOUNT_ID = ENVIRONMENT.account_id
+DURABLE_TRACING = ENVIRONMENT.tracing
+DURABLE_TRACING_RATIO = ENVIRONMENT.tracing_ratio
 DURABLE_FAILPOINTS = ENVIRONMENT.failpoints
+DURABLE_MASKED_KEYS = list(ENVIRONMENT.masked_keys)
+DURABLE_VISIBLE_EXECUTIONS = ENVIRONMENT.visible_executions
 
 # --- Servers ---
 
@@ -76,6 +91,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    # Calls of the API need nothing of what follows.
+    "durable_engine.api.middleware.ApiCalls",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -85,6 +102,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.preferences.ShowTimes",
+    "durable_engine.narrowing.NarrowToPerson",
     # Last: it sees the user and the view, and refuses every view that declares neither a permission nor that it is
     # public.
     "durable_engine.access.DenyUndeclaredViews",
@@ -111,12 +130,15 @@ TEMPLATES: list[dict[str, Any]] = [
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
-USE_I18N = False
+# The pages of approvals are translated, in the language of each reader; see approvals/language.py.
+USE_I18N = True
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "approvals/locale"]
 
 # --- People ---
 
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "dashboard:execution-list"
+LOGIN_REDIRECT_URL = "dashboard:home"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -139,8 +161,8 @@ CSRF_COOKIE_SECURE = DEPLOYED
 CSRF_COOKIE_NAME = "__Host-csrftoken" if DEPLOYED else "perdure_csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = DEPLOYED
-# The health check is asked from inside, without the proxy that ends TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+# The health check and the figures are asked for from inside, without the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics/prometheus$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if DEPLOYED else None
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if DEPLOYED else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = DEPLOYED
@@ -172,6 +194,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "durable_engine.config.static_finders.PlotlyFinder",
+]
 # Local mode serves the apps' own files, so a first start builds nothing; a deployment builds them once, hashed and
 # compressed.
 STATIC_ROOT = BASE_DIR / "staticfiles" if DEPLOYED else None
@@ -197,6 +224,19 @@ EMAIL_HOST_PASSWORD = unquote(_email.password or "")
 EMAIL_USE_TLS = _email.scheme == "smtp+tls"
 EMAIL_USE_SSL = _email.scheme == "smtps"
 EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENVIRONMENT.email_from
+SERVER_EMAIL = ENVIRONMENT.email_from
+
+# --- Messages to the outside ---
+
+PUBLIC_URL = ENVIRONMENT.public_url or (
+    f"http://localhost:{ENVIRONMENT.port or 8000}"
+    if ENVIRONMENT.local or not ENVIRONMENT.allowed_hosts
+    else f"https://{ENVIRONMENT.allowed_hosts[0].lstrip('.')}"
+)
+DURABLE_WEBHOOKS = {name: (url, secret) for name, url, secret in ENVIRONMENT.webhooks}
+DURABLE_WEBHOOKS_PRIVATE = ENVIRONMENT.webhooks_private
+DURABLE_APPRISE = dict(ENVIRONMENT.apprise)
 
 # --- Logging ---
 

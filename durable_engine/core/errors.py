@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from durable_engine.sdk import exceptions, extended_types, type_registry
-from durable_engine.sdk.exceptions import OPERATION_ERRORS, DurableOperationError, SerDesError
+from durable_engine.sdk.exceptions import (
+    OPERATION_ERRORS,
+    DurableExecutionsError,
+    DurableOperationError,
+    SerDesError,
+)
 
 E = TypeVar("E", bound=DurableOperationError)
 
@@ -36,23 +41,38 @@ class RecordedError(Exception):
 def error_object(error: BaseException) -> dict[str, Any]:
     """Return the error object of an exception, at most 32 KiB as JSON.
 
-    The stack lists the application's frames before those of libraries. An error of an operation below keeps the
-    data and the stack that were recorded with it.
+    The stack lists the exception's notes, then the application's frames, then those of libraries. An error of an
+    operation below keeps the data and the stack that were recorded with it.
     """
     result: dict[str, Any] = {"ErrorType": type(error).__name__, "ErrorMessage": shortened(_message(error))}
-    if isinstance(error, DurableOperationError):
+    if isinstance(error, DurableOperationError | SerDesError):
         data, stack = error.data, error.stack_trace
     else:
         data, stack = _data(error), None
     if data is not None and len(data) <= MAX_DATA_CHARACTERS:
         result["ErrorData"] = data
-    result["StackTrace"] = _fitted(stack or stack_of(error), MAX_OBJECT_BYTES - len(json.dumps(result)) - 64)
+    notes = [f"Note: {shortened(note)}" for note in getattr(error, "__notes__", ())]
+    result["StackTrace"] = _fitted(notes + (stack or stack_of(error)), MAX_OBJECT_BYTES - len(json.dumps(result)) - 64)
     return result
 
 
 def error_text(error: BaseException) -> str:
     """Return the error object of an exception as JSON text."""
     return json.dumps(error_object(error))
+
+
+def failure_of(cls: type[DurableOperationError], text: str | None) -> DurableExecutionsError:
+    """Build what an operation raises that ran the author's code: a `SerDesError`, or an error of its own class.
+
+    Raises:
+        ValueError: the text is not an error object.
+    """
+    error = operation_error(cls, text)
+    if error.error_type != SerDesError.__name__:
+        return error
+    unstorable = SerDesError(error.message, error.error_type, error.data, error.stack_trace)
+    unstorable.__cause__ = error.__cause__
+    return unstorable
 
 
 def operation_error(cls: type[E], text: str | None) -> E:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from durable_engine.core.history import OperationState
@@ -21,19 +22,31 @@ def encoded(value: Any, serdes: SerDes[Any] | None, operation_id: str, arn: str,
     Raises:
         SerDesError: it cannot be stored; names `what`, the type, its place and the fix.
     """
+    text = written(value, serdes, operation_id, arn, what)
     try:
-        if serdes is None:
-            text = extended_types.encode(value)
-            return text, extended_types.decode(text)
-        context = SerDesContext(operation_id, arn)
-        text = serdes.serialize(value, context)
-        _check_text(text)
-        return text, serdes.deserialize(text, context)
+        return text, decoded(text, serdes, operation_id, arn)
     except InvocationError:  # the serdes asks for another invocation
         raise
     except Exception as error:
-        problem = error if isinstance(error, SerDesError) else f"{type(error).__name__}: {error}"
-        raise SerDesError(f"{what} cannot be stored: {problem}") from error
+        raise _not_storable(what, error) from error
+
+
+def written(value: Any, serdes: SerDes[Any] | None, operation_id: str, arn: str, what: str) -> str:
+    """Return the text of a value that this handler will not read back.
+
+    Raises:
+        SerDesError: as `encoded`.
+    """
+    try:
+        if serdes is None:
+            return extended_types.encode(value)
+        text = serdes.serialize(value, SerDesContext(operation_id, arn))
+        _check_text(text)
+    except InvocationError:
+        raise
+    except Exception as error:
+        raise _not_storable(what, error) from error
+    return text
 
 
 def decoded(text: str, serdes: SerDes[Any] | None, operation_id: str, arn: str) -> Any:
@@ -59,9 +72,25 @@ def check_size(text: str, limit: int, what: str, fix: str) -> None:
         raise PayloadTooLargeError(f"{what} has {size:,} bytes; the limit is {limit:,}. {fix}")
 
 
+def check_no_coroutine(value: Any, what: str) -> None:
+    """Refuse what an `async def` returns, and let it not complain that nobody awaited it.
+
+    Raises:
+        SerDesError: says how to call it.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise SerDesError(f"{what} is a coroutine: the body must be a plain function; call asyncio.run() inside it")
+
+
 def result_of(state: OperationState) -> str:
     """Return how messages call an operation's result."""
     return f"the result of {state}"
+
+
+def _not_storable(what: str, error: Exception) -> SerDesError:
+    problem = error if isinstance(error, SerDesError) else f"{type(error).__name__}: {error}"
+    return SerDesError(f"{what} cannot be stored: {problem}")
 
 
 def _check_text(text: object) -> None:

@@ -19,12 +19,16 @@ class AlreadyRunning(Exception):
 class RunFile:
     """The content of run.json.
 
-    `admin_password` is None when the person has changed it; a pid is None for a server that is not ours.
+    `admin_password` is None when the person has changed it, the API key when it was revoked; a pid is None for a
+    server that is not ours.
     """
 
     url: str
     admin_user: str
     admin_password: str | None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    region: str | None = None
     pids: dict[str, int | None] = field(default_factory=dict)
 
     def write(self, home: Path) -> None:

@@ -4,91 +4,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from durable_engine.queries.callbacks import open_callbacks_of
-from durable_engine.queries.executions import ExecutionRow, ExecutionSummary, input_of, outcome_of
-from durable_engine.queries.waiting import waiting_for
-from durable_engine.services.callback_ids import callback_id_for
-
 Described = dict[str, Any]
 
 
-def to_json(value: object) -> str:
-    """Return JSON text; times in ISO 8601, UTC."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+def to_json(value: object, *, indent: int | None = 2) -> str:
+    """Return JSON text; times in ISO 8601, UTC. With `indent` None, on one line."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
 
 
-def execution_line(row: ExecutionRow) -> Described:
-    """One execution of a list, as a JSON object."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "function": row.function,
-        "version": row.version,
-        "status": row.status,
-        "tags": dict(row.tags),
-        "created_at": row.created_at,
-        "closed_at": row.closed_at,
-        "error_type": row.error_type,
-        "error_message": row.error_message,
-    }
-
-
-def execution_object(execution: ExecutionSummary) -> Described:
-    """One execution with its payloads and open callbacks, as a JSON object."""
-    outcome = outcome_of(execution.id)
-    error = None if outcome is None or outcome.error is None else asdict(outcome.error)
-    return {
-        "id": execution.id,
-        "name": execution.name,
-        "function": execution.function,
-        "version": execution.version,
-        "status": execution.status,
-        "status_text": execution.status_text,
-        "waiting_for": waiting_for(execution),
-        "tags": dict(execution.tags),
-        "created_at": execution.created_at,
-        "closed_at": execution.closed_at,
-        "input": _value(input_of(execution.id)),
-        "result": None if outcome is None else _value(outcome.result),
-        "error": error,
-        "pause_kind": execution.pause_kind,
-        "pause_reason": execution.pause_reason,
-        "callbacks": [
-            {
-                "callback_id": callback_id_for(execution.id, callback.operation_id),
-                "operation_id": callback.operation_id,
-                "name": callback.name,
-                "created_at": callback.created_at,
-                "deadline": callback.deadline,
-                "heartbeat_deadline": callback.heartbeat_deadline,
-            }
-            for callback in open_callbacks_of(execution.id)
-        ],
-    }
-
-
-def execution_table(rows: Sequence[ExecutionRow]) -> str:
+def execution_table(rows: Sequence[Described]) -> str:
     """A table of executions."""
     if not rows:
         return "No executions."
     head = ("ID", "FUNCTION", "NAME", "STATUS", "STARTED (UTC)", "ERROR")
+    return table([head, *map(_cells, rows)])
+
+
+def execution_change(row: Described) -> str:
+    """One execution that has started or changed, on a line."""
+    at = row["closed_at"] or row["created_at"]
+    name = "" if row["name"] == str(row["id"]) else row["name"]
+    told = (f"{at:%H:%M:%S}", f"{row['status']:<9}", str(row["id"]), f"{row['function']}:{row['version']}", name)
+    return "  ".join(filter(None, (*told, _error_of(row))))
+
+
+def _cells(row: Described) -> tuple[str, ...]:
+    return (
+        str(row["id"]),
+        f"{row['function']}:{row['version']}",
+        "-" if row["name"] == str(row["id"]) else row["name"],
+        row["status"],
+        f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+        _error_of(row),
+    )
+
+
+def _error_of(row: Described) -> str:
+    return _one_line(f"{row['error_type']}: {row['error_message']}") if row["error_type"] else ""
+
+
+def version_table(versions: Sequence[Described]) -> str:
+    """A table of versions of functions."""
+    if not versions:
+        return "No functions: no worker has been started yet."
     lines = [
         (
-            str(row.id),
-            f"{row.function}:{row.version}",
-            "-" if row.name == str(row.id) else row.name,
-            row.status,
-            f"{row.created_at:%Y-%m-%d %H:%M:%S}",
-            _one_line(f"{row.error_type}: {row.error_message}") if row.error_type else "",
+            f"{use['function']}:{use['version']}",
+            str(use["live_executions"]),
+            str(use["workers"]),
+            "nobody serves it" if use["missing"] else "nothing runs on it any more" if use["over"] else "",
         )
-        for row in rows
+        for use in versions
     ]
-    return _table([head, *lines])
+    return table([("FUNCTION", "LIVE", "WORKERS", ""), *lines])
 
 
 def execution_text(shown: Described) -> str:
@@ -110,29 +82,47 @@ def execution_text(shown: Described) -> str:
     if shown["error"]:
         lines.append(("error", f"{shown['error']['type']}: {shown['error']['message']}"))
         lines += [("", line.rstrip()) for line in shown["error"]["stack"]]
+    if shown["parent"]:
+        lines.append(("parent", f"{shown['parent']['id']} (operation {shown['parent']['operation_id']})"))
+    if shown["origin"]:
+        lines.append(("came of", f"{shown['origin']['id']} ({shown['origin']['kind']})"))
+    if shown["superseded_by"]:
+        lines.append(("goes on as", str(shown["superseded_by"])))
+    lines += [
+        ("child", f"{child['id']} {child['function']}:{child['version']} {child['status']}")
+        for child in shown["children"]
+    ]
     for callback in shown["callbacks"]:
         label = callback["name"] or f"operation {callback['operation_id']}"
-        lines += [("callback", f"{label} (operation {callback['operation_id']})"), ("", callback["callback_id"])]
+        shown_id = callback.get("callback_id", "")
+        lines += [("callback", f"{label} (operation {callback['operation_id']})"), ("", shown_id)]
     return "\n".join(f"{label:<10} {text}" for label, text in lines if text)
 
 
 def history_text(events: Sequence[Described]) -> str:
     """Events for people, one a line."""
-    lines = [
-        (
-            str(event["EventId"]),
-            f"{event['EventTimestamp']:%H:%M:%S.%f}"[:-3],
-            event["EventType"],
-            event.get("Id", ""),
-            event.get("Name", ""),
-            _one_line(_compact(event[f"{event['EventType']}Details"])),
-        )
-        for event in events
-    ]
-    return _table([("#", "TIME (UTC)", "EVENT", "OPERATION", "NAME", "DETAILS"), *lines])
+    return table([("#", "TIME (UTC)", "EVENT", "OPERATION", "NAME", "DETAILS"), *map(_event_cells, events)])
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def event_line(event: Described) -> str:
+    """One event of an execution that is followed."""
+    number, at, kind, *others = _event_cells(event)
+    return "  ".join(filter(None, (f"{number:>4}", at, f"{kind:<19}", *others)))
+
+
+def _event_cells(event: Described) -> tuple[str, ...]:
+    return (
+        str(event["EventId"]),
+        f"{event['EventTimestamp']:%H:%M:%S.%f}"[:-3],
+        event["EventType"],
+        event.get("Id", ""),
+        event.get("Name", ""),
+        _one_line(_compact(event[f"{event['EventType']}Details"])),
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows with their columns below each other, the first row as the head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -146,15 +136,6 @@ def _one_line(text: str) -> str:
 
 def _compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=_plain)
-
-
-def _value(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _plain(value: object) -> object:

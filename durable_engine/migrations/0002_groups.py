@@ -7,19 +7,27 @@ from django.db import migrations
 PERMISSIONS = {
     "view_execution": ("execution", "Can view execution"),
     "view_payload": ("execution", "Can see inputs, results and errors of executions"),
+    "reveal_payload": ("execution", "Can reveal masked fields of payloads, which is audited"),
     "start_execution": ("execution", "Can start executions"),
     "stop_execution": ("execution", "Can stop executions"),
     "operate_execution": ("execution", "Can pause, resume and retry executions"),
+    "delete_execution": ("execution", "Can delete execution"),
+    "delete_savedview": ("savedview", "Can delete saved view"),
     "decide_callback": ("callback", "Can approve, reject and complete callbacks"),
     "view_function": ("function", "Can view function"),
     "view_worker": ("worker", "Can view worker"),
     "view_auditentry": ("auditentry", "Can view audit entry"),
+    "view_schedule": ("schedule", "Can view schedule"),
+    "change_schedule": ("schedule", "Can change schedule"),
+    "manage_people": ("auditentry", "Can make accounts and put them into groups"),
+    "manage_apikey": ("apikey", "Can make, change, rotate and revoke API keys"),
+    "manage_remotefunction": ("remotefunction", "Can say where remote functions run"),
 }
-VIEW = ["view_execution", "view_function", "view_worker"]
+VIEW = ["view_execution", "view_function", "view_worker", "view_schedule"]
 GROUPS = {
     "Viewer": VIEW,
     "Payload viewer": [*VIEW, "view_payload"],
-    "Operator": [*VIEW, "start_execution", "stop_execution", "operate_execution"],
+    "Operator": [*VIEW, "start_execution", "stop_execution", "operate_execution", "change_schedule"],
     "Approver": ["view_execution", "decide_callback"],
     "Administrator": list(PERMISSIONS),
 }

@@ -26,9 +26,13 @@ class AuditEntry(models.Model):
     class Meta:
         db_table = "durable_audit_entry"
         ordering = ["-at", "-id"]
+        # Carried here because no table of the engine holds people.
+        permissions = [("manage_people", "Can make accounts and put them into groups")]
         indexes = [
             models.Index(fields=["execution_id", "-at"], name="durable_audit_execution"),
             models.Index(fields=["-at", "-id"], name="durable_audit_newest"),
+            models.Index(fields=["action", "-at", "-id"], name="durable_audit_action"),
+            models.Index(fields=["actor", "-at", "-id"], name="durable_audit_actor"),
         ]
 
     def __str__(self) -> str:

@@ -37,6 +37,9 @@ class Callback(models.Model):
     operation_id = models.CharField(max_length=64)
     parent_id = models.CharField(max_length=64, null=True)
     name = models.CharField(max_length=256, null=True)
+    # Set together: the business key, unique within the function while the callback is open.
+    key_function = models.CharField(max_length=140, null=True)
+    key = models.CharField(max_length=256, null=True)
     status = models.CharField(max_length=10, choices=CallbackStatus.choices, default=CallbackStatus.STARTED)
     timeout_seconds = models.FloatField(null=True)
     heartbeat_timeout_seconds = models.FloatField(null=True)
@@ -44,6 +47,8 @@ class Callback(models.Model):
     heartbeat_deadline = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     completed_at = models.DateTimeField(null=True)
+    # Open when its execution was redriven or rewound: the callback that its id completes since then.
+    moved_to = models.UUIDField(null=True)
     completed_by = models.CharField(max_length=256, blank=True, default="")
 
     class Meta:
@@ -51,6 +56,11 @@ class Callback(models.Model):
         permissions = [("decide_callback", "Can approve, reject and complete callbacks")]
         constraints = [
             models.UniqueConstraint(fields=["execution", "operation_id"], name="durable_callback_operation"),
+            models.UniqueConstraint(
+                fields=["key_function", "key"],
+                name="durable_callback_key",
+                condition=Q(status="STARTED", key__isnull=False),
+            ),
         ]
         indexes = [
             # The deadline sweep looks at whichever comes first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -14,20 +13,12 @@ from django.db.models import Q
 from durable_engine.models import Event, Execution, ExecutionStatus
 from durable_engine.models.execution import CLOSED_STATUSES
 from durable_engine.queries.errors import ErrorView
+from durable_engine.queries.filters import ExecutionFilters, matching, with_text
 from durable_engine.queries.paging import Page, page_of
+from durable_engine.queries.search import search
+from durable_engine.storage.counts import count_by_status
 
 COUNT_CAP: Final = 10_000
-LONGEST_NAME: Final = 64
-ID_PREFIX: Final = re.compile(r"[0-9a-f]{4,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionFilters:
-    """What a list is narrowed to. `text` is the beginning of a name or an id (its first 4 digits at least)."""
-
-    status: str | None = None
-    function: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +40,14 @@ class ExecutionRow:
     pause_kind: str
     error_type: str
     error_message: str
+    last_event_id: int
+    fence: int
+    signal: int
+
+    @property
+    def revision(self) -> str:
+        """See `execution_revision`."""
+        return _revision(*(getattr(self, field) for field in REVISION_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,6 @@ class ExecutionSummary(ExecutionRow):
     """One execution, all but its payloads."""
 
     queue: str
-    fence: int
-    signal: int
-    last_event_id: int
     last_event_at: datetime | None
     worker_id: UUID | None
     invocation_id: UUID | None
@@ -67,25 +63,29 @@ class ExecutionSummary(ExecutionRow):
     paused_at: datetime | None
     pause_reason: str
     superseded_by: UUID | None
+    origin_id: UUID | None
+    origin_kind: str
+    parent_execution_id: UUID | None
+    parent_operation_id: str | None
+    concurrency_key: str | None
 
     @property
     def is_closed(self) -> bool:
         """Whether the status is final."""
         return self.status in CLOSED_STATUSES
 
-    @property
-    def revision(self) -> str:
-        """See `execution_revision`."""
-        return _revision(self.last_event_id, self.fence, self.signal, self.status, self.crash_count)
-
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOutcome:
-    """How an execution ended: `result` is the stored text of a success, `error` what ended it otherwise."""
+    """How an execution ended: `result` is the stored text of a success, `error` what ended it otherwise.
+
+    `continued_as`: its handler let another execution go on in its place, and the result will be that one's.
+    """
 
     status: str
     result: str | None = None
     error: ErrorView | None = None
+    continued_as: UUID | None = None
 
 
 ROW_FIELDS: Final = tuple(field.name for field in fields(ExecutionRow))
@@ -97,28 +97,42 @@ def list_executions(
     filters: ExecutionFilters | None = None, cursor: str | None = None, limit: int = 50
 ) -> Page[ExecutionRow]:
     """Return a page of executions, newest first, in one query that costs the same at any depth."""
-    rows = Execution.objects.filter(_matching(filters or ExecutionFilters()))
+    rows = Execution.objects.visible().filter(matching(filters or ExecutionFilters()))
     listed = rows.values_list(*ROW_FIELDS, named=True)
-    return page_of(listed, cursor, limit, field="created_at", descending=True, make=lambda row: ExecutionRow(*row))
+    return page_of(listed, cursor, limit, field="created_at", descending=True, make=_row)
+
+
+def search_executions(
+    filters: ExecutionFilters, cursor: str | None = None, limit: int = 50
+) -> tuple[Page[ExecutionRow], int | None]:
+    """Return a page as `list_executions` does, and how many match, at a bounded cost whatever is filtered by.
+
+    Of conditions that no index helps a stretch of the list is looked through: then the page may be short, its
+    `searched_to` says how far it looked, and its cursor leads on. The number is one above `COUNT_CAP` for more than
+    that, and None where it would take long to count.
+    """
+    found = search(filters)
+    rows = found.rows.values_list(*ROW_FIELDS, named=True)
+    page = page_of(rows, cursor, limit, field="created_at", descending=True, make=_row, walk=found.walk)
+    if page.next is None and page.previous is None:
+        return page, len(page.items)
+    return page, None if found.walk else found.rows.order_by()[: COUNT_CAP + 1].count()
 
 
 def capped_status_counts() -> dict[str, int]:
     """Return how many executions have each status; 10,001 stands for more than 10,000."""
-    return {
-        status.value: Execution.objects.filter(status=status).order_by()[: COUNT_CAP + 1].count()
-        for status in ExecutionStatus
-    }
+    return count_by_status([status.value for status in ExecutionStatus], COUNT_CAP + 1)
 
 
 def execution_summary(execution_id: UUID) -> ExecutionSummary | None:
     """Return one execution, or None if there is none with this id."""
-    row = Execution.objects.filter(pk=execution_id).values_list(*SUMMARY_FIELDS).first()
+    row = Execution.objects.visible().filter(pk=execution_id).values_list(*SUMMARY_FIELDS).first()
     return None if row is None else ExecutionSummary(*row)
 
 
 def execution_revision(execution_id: UUID) -> str | None:
     """Return a text that changes whenever the execution does, by one indexed read; None if there is none."""
-    row = Execution.objects.filter(pk=execution_id).values_list(*REVISION_FIELDS).first()
+    row = Execution.objects.visible().filter(pk=execution_id).values_list(*REVISION_FIELDS).first()
     return None if row is None else _revision(*row)
 
 
@@ -130,10 +144,18 @@ def revision_of(execution: Execution) -> str:
 def find_execution(text: str) -> list[UUID]:
     """Return the ids of at most two executions whose id or name is, or whose id begins with, `text`."""
     try:
-        exact = Execution.objects.filter(Q(pk=UUID(text)))
+        exact = Execution.objects.visible().filter(Q(pk=UUID(text)))
     except ValueError:
-        exact = Execution.objects.filter(_with_text(text, exact_name=True))
+        exact = Execution.objects.visible().filter(with_text(text, exact_name=True))
     return list(exact.values_list("pk", flat=True)[:2])
+
+
+def find_operations(execution_id: UUID, text: str) -> list[str]:
+    """Return the id of the operation that has `text` as its id, or the ids of all that have it as their name."""
+    events = Event.objects.filter(execution_id=execution_id, operation_id__isnull=False)
+    by_id = events.filter(operation_id=text)
+    found = by_id if by_id.exists() else events.filter(name=text)
+    return [id for id in found.order_by("operation_id").values_list("operation_id", flat=True).distinct() if id]
 
 
 def input_of(execution_id: UUID) -> str | None:
@@ -149,30 +171,26 @@ def outcome_of(execution_id: UUID) -> ExecutionOutcome | None:
         return None
     status, last_event_id = row
     # The terminal event is the last one: nothing is appended to a closed execution.
-    payload, error = Event.objects.values_list("payload", "error").get(
+    payload, error, details = Event.objects.values_list("payload", "error", "details").get(
         execution_id=execution_id, event_id=last_event_id
     )
-    return ExecutionOutcome(status, payload, None if error is None else ErrorView.of_json(error))
+    return ExecutionOutcome(
+        status,
+        payload,
+        None if error is None else ErrorView.of_json(error),
+        UUID(details["continued_as"]) if details and "continued_as" in details else None,
+    )
 
 
-def _matching(filters: ExecutionFilters) -> Q:
-    condition = Q()
-    if filters.status:
-        condition &= Q(status=filters.status)
-    if filters.function:
-        condition &= Q(function=filters.function)
-    if filters.text:
-        condition &= _with_text(filters.text)
-    return condition
+def newest_of(execution_id: UUID) -> UUID:
+    """Return the execution that goes on in this one's place, or did last; itself unless it continued as new."""
+    while (outcome := outcome_of(execution_id)) is not None and outcome.continued_as is not None:
+        execution_id = outcome.continued_as
+    return execution_id
 
 
-def _with_text(text: str, *, exact_name: bool = False) -> Q:
-    # Both ends of the alternative have an index: names by pattern, ids by range.
-    condition = Q(name=text) if exact_name else Q(name__startswith=text[: LONGEST_NAME + 1])
-    digits = text.strip().lower().replace("-", "")
-    if ID_PREFIX.fullmatch(digits):
-        condition |= Q(pk__range=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))
-    return condition
+def _row(values: tuple[Any, ...]) -> ExecutionRow:
+    return ExecutionRow(*values)
 
 
 def _revision(*values: Any) -> str:

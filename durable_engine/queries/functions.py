@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from durable_engine.models import Function
+from durable_engine.queries.function_pauses import PauseView, paused_functions
 from durable_engine.queries.workers import live_workers
 from durable_engine.sdk import registry
 from durable_engine.sdk.inputs import input_schema
@@ -30,6 +31,7 @@ class FunctionView:
     config: Mapping[str, Any]
     seen_at: datetime | None
     live_workers: int
+    pause: PauseView | None = None
 
     @property
     def input_schema(self) -> Mapping[str, Any] | None:
@@ -37,8 +39,19 @@ class FunctionView:
         return self.config.get("input_schema")
 
 
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version. `fingerprint` is of the handler's source, `seen_at` when a worker last registered it."""
+
+    version: int
+    config: Mapping[str, Any]
+    fingerprint: str
+    seen_at: datetime
+    live_workers: int
+
+
 def list_functions() -> list[FunctionView]:
-    """Return all functions by name: those in the database and those this process has imported. Two queries."""
+    """Return all functions by name: those in the database and those this process has imported. Three queries."""
     return _views(Function.objects.all(), [handler.name for handler in registry.all_handlers()])
 
 
@@ -59,7 +72,18 @@ def _views(rows: Iterable[Function], imported: Iterable[str]) -> list[FunctionVi
         if handler.name in wanted:
             by_name[handler.name].setdefault(handler.version, _unsaved(handler))
     serving = [served for worker in live_workers() for served in worker.functions]
-    return [_view(versions, serving) for _, versions in sorted(by_name.items())]
+    pauses = paused_functions()
+    return [_view(versions, serving, pauses.get(name)) for name, versions in sorted(by_name.items())]
+
+
+def versions_of(name: str) -> list[VersionView]:
+    """Return the versions of a function that workers registered, the newest first. Two queries."""
+    serving = [served for worker in live_workers() for served in worker.functions]
+    rows = Function.objects.filter(name=name).order_by("-version")
+    return [
+        VersionView(row.version, row.config, row.fingerprint, row.seen_at, serving.count(f"{name}:{row.version}"))
+        for row in rows
+    ]
 
 
 def _unsaved(handler: registry.DurableHandler) -> Function:
@@ -67,7 +91,7 @@ def _unsaved(handler: registry.DurableHandler) -> Function:
     return Function(name=handler.name, version=handler.version, description=handler.description, config=config)
 
 
-def _view(versions: Mapping[int, Function], serving: list[str]) -> FunctionView:
+def _view(versions: Mapping[int, Function], serving: list[str], pause: PauseView | None) -> FunctionView:
     latest = versions[max(versions)]
     return FunctionView(
         name=latest.name,
@@ -77,4 +101,5 @@ def _view(versions: Mapping[int, Function], serving: list[str]) -> FunctionView:
         config=latest.config,
         seen_at=None if latest._state.adding else latest.seen_at,
         live_workers=serving.count(f"{latest.name}:{latest.version}"),
+        pause=pause,
     )

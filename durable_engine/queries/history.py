@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import F, Func, IntegerField, QuerySet, Value
+from django.db.models.functions import Coalesce
+
 from durable_engine.core.ports import EventType
 from durable_engine.models import Event
+from durable_engine.queries.arns import execution_arn
 
 CallbackIdFor = Callable[[UUID, str], str]
 Details = dict[str, Any]
+
+MAX_PAGE_BYTES: Final = 6_291_456
 
 _WITH_RESULT: Final = frozenset(
     {
@@ -41,6 +49,14 @@ _WITH_ERROR: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some events, and whether there are more behind them."""
+
+    events: list[dict[str, Any]]
+    has_more: bool
+
+
 def history(
     execution_id: UUID,
     *,
@@ -48,22 +64,68 @@ def history(
     after: int = 0,
     limit: int | None = None,
     reverse: bool = False,
+    event_types: Collection[str] = (),
+    operation_id: str = "",
     callback_id_for: CallbackIdFor | None = None,
 ) -> list[dict[str, Any]]:
     """Return events with ids above `after` (below it, when `reverse` and `after` is not 0), at most `limit`.
 
-    `EventTimestamp` and the other times are aware datetimes; durations are seconds. Without `include_data` payloads and
-    errors are left out and not read. Callback ids are left out unless `callback_id_for` (`services.callback_ids`) is
-    given: who holds one can complete the callback.
+    With `event_types` only events of these types, with `operation_id` only those of one operation. `EventTimestamp`
+    and the other times are aware datetimes; durations are seconds. Without `include_data` payloads and errors are left
+    out and not read. Callback ids are left out unless `callback_id_for` (`services.callback_ids`) is given: who holds
+    one can complete the callback.
     """
-    events = Event.objects.filter(execution_id=execution_id).order_by("-event_id" if reverse else "event_id")
-    if after:
-        events = events.filter(event_id__lt=after) if reverse else events.filter(event_id__gt=after)
+    events = _events(execution_id, after, reverse)
+    if event_types:
+        events = events.filter(event_type__in=event_types)
+    if operation_id:
+        events = events.filter(operation_id=operation_id)
     if not include_data:
         events = events.defer("payload", "error")
     if limit is not None:
         events = events[:limit]
     return [_wire(event, include_data, callback_id_for) for event in events]
+
+
+def history_page(
+    execution_id: UUID,
+    *,
+    limit: int,
+    include_data: bool = True,
+    after: int = 0,
+    reverse: bool = False,
+    callback_id_for: CallbackIdFor | None = None,
+) -> HistoryPage:
+    """Return events as `history` does, fewer when their payloads come to more than 6 MiB, but at least one."""
+    size = _bytes_of("payload") + _bytes_of("error") if include_data else Value(0)
+    events = _events(execution_id, after, reverse).annotate(bytes=size)
+    sizes = list(events.values_list("bytes", flat=True)[: limit + 1])
+    # The lengths are in the rows' headers: big payloads are neither fetched nor unpacked for this.
+    fitting = sum(total <= MAX_PAGE_BYTES for total in accumulate(sizes))
+    count = max(1, min(limit, fitting))
+    return HistoryPage(
+        history(
+            execution_id,
+            include_data=include_data,
+            after=after,
+            limit=count,
+            reverse=reverse,
+            callback_id_for=callback_id_for,
+        ),
+        has_more=len(sizes) > count,
+    )
+
+
+def _bytes_of(column: str) -> Coalesce:
+    length = Func(F(column), function="octet_length", output_field=IntegerField())
+    return Coalesce(length, 0, output_field=IntegerField())
+
+
+def _events(execution_id: UUID, after: int, reverse: bool) -> QuerySet[Event]:
+    events = Event.objects.filter(execution_id=execution_id).order_by("-event_id" if reverse else "event_id")
+    if after:
+        return events.filter(event_id__lt=after) if reverse else events.filter(event_id__gt=after)
+    return events
 
 
 def _wire(event: Event, include_data: bool, callback_id_for: CallbackIdFor | None) -> dict[str, Any]:
@@ -129,12 +191,24 @@ def _callback_started(event: Event, facts: Mapping[str, Any], include_data: bool
     return {wire: _seconds(facts[fact]) for fact, wire in names if facts.get(fact)}
 
 
+def _chained_invoke_started(event: Event, facts: Mapping[str, Any], include_data: bool) -> Details:
+    names = (("function", "FunctionName"), ("tenant_id", "TenantId"))
+    details: Details = {wire: facts[fact] for fact, wire in names if fact in facts}
+    if "execution_id" in facts:  # not when there is no such function
+        child = facts["execution_id"]
+        details["ExecutedVersion"] = str(facts["version"])
+        # An invoked execution is named after its id.
+        details["DurableExecutionArn"] = execution_arn(facts["function"], child, child)
+    return {**details, "Input": _payload(event, include_data)}
+
+
 _MAKERS: Final[Mapping[str, Callable[[Event, Mapping[str, Any], bool], Details]]] = {
     EventType.EXECUTION_STARTED: _execution_started,
     EventType.INVOCATION_COMPLETED: _invocation_completed,
     EventType.WAIT_STARTED: _wait_started,
     EventType.WAIT_SUCCEEDED: _wait_succeeded,
     EventType.CALLBACK_STARTED: _callback_started,
+    EventType.CHAINED_INVOKE_STARTED: _chained_invoke_started,
 }
 
 

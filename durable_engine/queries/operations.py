@@ -9,19 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Func, IntegerField
+from django.db.models import F, Func, IntegerField, QuerySet
 
+from durable_engine.core.identifiers import prefix_below
 from durable_engine.core.ports import EventType
 from durable_engine.models import Event, Execution, ExecutionStatus, Timer
 from durable_engine.queries.errors import ErrorView
+from durable_engine.sdk.types import OperationSubType
 
 __all__ = [
     "AttemptView",
     "ErrorView",
+    "EventRow",
     "InvocationView",
     "OperationView",
+    "event_rows",
+    "fold_operations",
     "invocations_of",
     "operations_of",
+    "parents_first",
     "payload_of",
 ]
 
@@ -97,8 +103,11 @@ class OperationView:
     due_at: datetime | None = None  # of a wait
     timeout_seconds: float | None = None  # of a callback
     heartbeat_timeout_seconds: float | None = None
+    function: str | None = None  # of an invoke: what it runs, and as which execution
+    child_id: UUID | None = None
     attempts: list[AttemptView] = field(default_factory=list)
     error: ErrorView | None = None
+    completed_by: str | None = None  # who gave it its outcome by hand
     result_event_id: int | None = None
     result_bytes: int = 0
 
@@ -106,6 +115,11 @@ class OperationView:
     def has_result(self) -> bool:
         """Whether a result is recorded."""
         return self.result_event_id is not None
+
+    @property
+    def attempt_count(self) -> int:
+        """How many attempts were made."""
+        return self.attempts[-1].number if self.attempts else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +133,7 @@ class InvocationView:
     error: ErrorView | None
 
 
-class _EventRow(NamedTuple):
+class EventRow(NamedTuple):
     """An event without its payload."""
 
     event_id: int
@@ -137,16 +151,17 @@ class _EventRow(NamedTuple):
 
 def operations_of(execution_id: UUID) -> list[OperationView]:
     """Return the operations, each parent before its children, otherwise in the order they began. Two queries."""
+    timers = dict(Timer.objects.filter(execution_id=execution_id).values_list("operation_id", "due_at"))
+    events = event_rows(Event.objects.filter(execution_id=execution_id))
+    return parents_first(fold_operations(events, timers))
+
+
+def event_rows(events: QuerySet[Event], limit: int | None = None) -> Iterable[EventRow]:
+    """Return these events in their order, without their payloads."""
     # octet_length reads the size from the row's header; length() would have to fetch and unpack a big payload.
     size = Func(F("payload"), function="octet_length", output_field=IntegerField())
-    events = (
-        Event.objects.filter(execution_id=execution_id)
-        .order_by("event_id")
-        .annotate(payload_bytes=size)
-        .values_list(*_EventRow._fields)
-    )
-    timers = dict(Timer.objects.filter(execution_id=execution_id).values_list("operation_id", "due_at"))
-    return _fold(map(_EventRow._make, events), timers)
+    rows = events.order_by("event_id").annotate(payload_bytes=size)
+    return map(EventRow._make, rows.values_list(*EventRow._fields)[:limit])
 
 
 def invocations_of(execution_id: UUID) -> list[InvocationView]:
@@ -170,6 +185,21 @@ def invocations_of(execution_id: UUID) -> list[InvocationView]:
     return views
 
 
+def fold_operations(
+    events: Iterable[EventRow], timers: Mapping[str, datetime], *, closed: bool = False
+) -> dict[str, OperationView]:
+    """Fold events into operations by id, in the order they began. `timers` are due times by operation.
+
+    `closed` ends what is open when the terminal event of a closed execution is not among the events.
+    """
+    fold = _Fold(timers)
+    for event in events:
+        fold.add(event)
+    if closed:
+        fold.end_execution()
+    return fold.operations
+
+
 def payload_of(execution_id: UUID, event_id: int) -> str | None:
     """Return the payload of one event, unchanged."""
     return Event.objects.filter(execution_id=execution_id, event_id=event_id).values_list("payload", flat=True).first()
@@ -184,11 +214,11 @@ class _Fold:
         self._running: set[str] = set()
         self._unknown_starts: list[AttemptView] = []
 
-    def add(self, event: _EventRow) -> None:
+    def add(self, event: EventRow) -> None:
         if event.event_type == EventType.INVOCATION_COMPLETED:
             self._end_invocation(event)
         elif event.event_type in _TERMINAL:
-            self._end_execution()
+            self.end_execution()
         elif event.operation_id is not None:
             operation = self.operations.get(event.operation_id) or self._open(event.operation_id, event)
             if event.event_type in _OPENED:
@@ -196,7 +226,7 @@ class _Fold:
             else:
                 self._finish(operation, event)
 
-    def _open(self, operation_id: str, event: _EventRow) -> OperationView:
+    def _open(self, operation_id: str, event: EventRow) -> OperationView:
         details = event.details or {}
         operation = self.operations[operation_id] = OperationView(
             id=operation_id,
@@ -207,13 +237,15 @@ class _Fold:
             started_at=event.event_at,
             timeout_seconds=details.get("timeout_seconds"),
             heartbeat_timeout_seconds=details.get("heartbeat_timeout_seconds"),
+            function=details.get("function"),
+            child_id=UUID(details["execution_id"]) if "execution_id" in details else None,
         )
         if operation.type == "WAIT":
             seconds = timedelta(seconds=details.get("duration_seconds", 0))
             operation.due_at = self._timers.get(operation.id, event.event_at + seconds)
         return operation
 
-    def _begin(self, operation: OperationView, event: _EventRow) -> None:
+    def _begin(self, operation: OperationView, event: EventRow) -> None:
         operation.status = "STARTED"
         operation.next_attempt_at = None
         if operation.type == "STEP":
@@ -221,11 +253,12 @@ class _Fold:
             operation.attempts.append(AttemptView(number, started_at=event.event_at))
             self._running.add(operation.id)
 
-    def _finish(self, operation: OperationView, event: _EventRow) -> None:
+    def _finish(self, operation: OperationView, event: EventRow) -> None:
         error = None if event.error is None else ErrorView.of_json(event.error)
         outcome = _OUTCOMES[EventType(event.event_type)]
         delay = (event.details or {}).get("next_attempt_delay_seconds")
-        if operation.type == "STEP":
+        operation.completed_by = (event.details or {}).get("completed_by")
+        if operation.type == "STEP" and operation.completed_by is None:
             self._finish_attempt(operation, event, outcome, error, delay)
         if delay is not None:
             due_at = self._timers.get(operation.id)
@@ -233,11 +266,23 @@ class _Fold:
             operation.next_attempt_at = due_at
             return
         operation.status, operation.ended_at, operation.error = outcome, event.event_at, error
+        if operation.subtype in (OperationSubType.MAP, OperationSubType.PARALLEL):
+            self._leave_behind(operation)
         if event.payload_bytes is not None:
             operation.result_event_id, operation.result_bytes = event.event_id, event.payload_bytes
 
+    def _leave_behind(self, batch: OperationView) -> None:
+        """What branches of a batch had not ended when it was complete goes no further."""
+        prefix = prefix_below(batch.id)
+        for operation in self.operations.values():
+            if operation.ended_at is None and operation.id.startswith(prefix):
+                operation.status, operation.ended_at, operation.next_attempt_at = "CANCELLED", batch.ended_at, None
+                if operation.id in self._running:
+                    self._running.discard(operation.id)
+                    operation.attempts[-1].status, operation.attempts[-1].ended_at = INTERRUPTED, batch.ended_at
+
     def _finish_attempt(
-        self, operation: OperationView, event: _EventRow, outcome: str, error: ErrorView | None, delay: float | None
+        self, operation: OperationView, event: EventRow, outcome: str, error: ErrorView | None, delay: float | None
     ) -> None:
         self._running.discard(operation.id)
         attempt = self._attempt(operation, event.attempt)
@@ -256,7 +301,7 @@ class _Fold:
         self._unknown_starts.append(attempt)
         return attempt
 
-    def _end_invocation(self, event: _EventRow) -> None:
+    def _end_invocation(self, event: EventRow) -> None:
         error = None if event.error is None else ErrorView.of_json(event.error)
         for operation_id in self._running:
             attempt = self.operations[operation_id].attempts[-1]
@@ -267,20 +312,14 @@ class _Fold:
                 attempt.started_at = max(began, attempt.started_at or began)
         self._unknown_starts.clear()
 
-    def _end_execution(self) -> None:
+    def end_execution(self) -> None:
         for operation in self.operations.values():
             if operation.ended_at is None:
                 operation.status, operation.next_attempt_at = "CANCELLED", None
 
 
-def _fold(events: Iterable[_EventRow], timers: Mapping[str, datetime]) -> list[OperationView]:
-    fold = _Fold(timers)
-    for event in events:
-        fold.add(event)
-    return _parents_first(fold.operations)
-
-
-def _parents_first(operations: Mapping[str, OperationView]) -> list[OperationView]:
+def parents_first(operations: Mapping[str, OperationView]) -> list[OperationView]:
+    """Return operations each before its children, otherwise in the order they began, with their depths set."""
     children: dict[str | None, list[OperationView]] = defaultdict(list)
     for operation in operations.values():
         parent = operation.parent_id if operation.parent_id in operations else None

@@ -48,6 +48,12 @@ def live_workers() -> list[WorkerView]:
     return [WorkerView(*row) for row in rows.order_by("hostname", "pid")]
 
 
+def stopped_workers(since: datetime, limit: int) -> list[WorkerView]:
+    """Return the workers that stopped or were lost since then, the last one first."""
+    rows = _rows().filter(lost_at__gte=since).order_by("-lost_at")
+    return [WorkerView(*row) for row in rows[:limit]]
+
+
 def worker_with(worker_id: UUID) -> WorkerView | None:
     """Return one worker, live or not; None when its row is gone."""
     row = _rows().filter(pk=worker_id).first()

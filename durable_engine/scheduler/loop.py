@@ -21,6 +21,7 @@ from django.conf import settings
 
 from durable_engine.scheduler.grace import OutageGrace
 from durable_engine.scheduler.pokes import PokeListener
+from durable_engine.scheduler.presence import Presence
 from durable_engine.scheduler.sweep import Round, Sweep
 from durable_engine.storage.connection import ConnectionHolder
 from durable_engine.storage.outside import next_due
@@ -41,6 +42,7 @@ class Scheduler:
         self._sweeps = sweeps
         self._connections = ConnectionHolder()
         self._grace = OutageGrace(settings.DURABLE_LEASE_SECONDS)
+        self._presence = Presence()
         self._ran_at: dict[str, float] = {}
         self._failures = 0
         self._idle_rounds_due = 0
@@ -57,7 +59,10 @@ class Scheduler:
         self.close()
 
     def close(self) -> None:
-        """Close the connections of this thread."""
+        """Say that this scheduler has stopped, and close the connections of this thread."""
+        if not self._failures:
+            with contextlib.suppress(*DATABASE_ERRORS):  # its silence will tell
+                self._presence.end(self._connections.get())
         self._connections.discard()
         django.db.connections.close_all()
 
@@ -83,6 +88,7 @@ class Scheduler:
     def round(self) -> float:
         """Run every sweep whose time has come; return how many seconds to sleep."""
         tick = float(settings.DURABLE_SCHEDULER_TICK_SECONDS)
+        began = time.monotonic()
         try:
             django.db.close_old_connections()
             this = Round(self._connections.get(), self._grace)
@@ -91,6 +97,7 @@ class Scheduler:
                     return 0.0
                 self._run_if_time(sweep, this, tick)
             due = next_due(this.connection)
+            self._presence.round_took(this.connection, time.monotonic() - began)
         except DATABASE_ERRORS as problem:
             return self._away(problem)
         self._grace.good_tick()

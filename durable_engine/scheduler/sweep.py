@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from durable_engine.storage.connection import EngineConnection
 # Rows of one statement. A sweep repeats full batches, up to MOST_BATCHES, so that no sweep starves the others.
 BATCH = 500
 MOST_BATCHES = 20
+# What nobody waits for may hold up the sweeps that somebody does wait for only this long.
+SPARE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,10 @@ def repeat(batch: Callable[[], int]) -> None:
     for _ in range(MOST_BATCHES):
         if batch() < BATCH:
             return
+
+
+def repeat_briefly(batch: Callable[[], int], size: int) -> None:
+    """Run a job that returns how many rows it read while its batches are full and a tenth of a second is not over."""
+    ends = time.monotonic() + SPARE_SECONDS
+    while batch() >= size and time.monotonic() < ends:
+        pass

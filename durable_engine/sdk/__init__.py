@@ -1,24 +1,47 @@
 """The handler API. Importing `durable_engine` gives the same names."""
 
+from durable_engine.sdk.batching import map_in_batches
+from durable_engine.sdk.concurrency import (
+    BatchItem,
+    BatchItemStatus,
+    BatchResult,
+    CompletionDecision,
+    CompletionItemStatus,
+    CompletionOutcome,
+    CompletionReason,
+    CompletionStatus,
+    complete_batch,
+    continue_batch,
+)
 from durable_engine.sdk.config import (
     CallbackConfig,
     ChildConfig,
+    CompletionConfig,
+    InvokeConfig,
     JitterStrategy,
+    MapConfig,
+    NestingType,
+    ParallelBranch,
+    ParallelConfig,
     StepConfig,
     StepSemantics,
+    TransactionConfig,
     WaitForCallbackConfig,
 )
 from durable_engine.sdk.context import (
     Callback,
     DurableContext,
+    durable_parallel_branch,
     durable_step,
     durable_wait_for_callback,
     durable_with_child_context,
 )
 from durable_engine.sdk.durations import Duration
 from durable_engine.sdk.exceptions import (
+    BatchCompletionError,
     CallbackError,
     CallbackExternalError,
+    CallbackKeyTakenError,
     CallbackSubmitterError,
     CallbackTimeoutError,
     ChildContextError,
@@ -40,6 +63,16 @@ from durable_engine.sdk.exceptions import (
     WaitForConditionError,
 )
 from durable_engine.sdk.execution import durable_execution
+from durable_engine.sdk.filesystem_serdes import (
+    FileSystemPathEncoding,
+    FileSystemSerDes,
+    FileSystemSerDesConfig,
+    FileSystemSerDesMode,
+)
+from durable_engine.sdk.lazy import register
+from durable_engine.sdk.limits import ConcurrencyScope
+from durable_engine.sdk.plugin import DurableInstrumentationPlugin
+from durable_engine.sdk.preview import PreviewConfig, PreviewField, PreviewMode, build_preview
 from durable_engine.sdk.registry import DurableHandler
 from durable_engine.sdk.retries import (
     LinearRetryStrategyConfig,
@@ -50,39 +83,78 @@ from durable_engine.sdk.retries import (
     create_retry_strategy,
     with_retry,
 )
+from durable_engine.sdk.saga import CompensationFailure, Saga
 from durable_engine.sdk.serdes import ExtendedTypeSerDes, JsonSerDes, PassThroughSerDes, SerDes, SerDesContext
 from durable_engine.sdk.type_registry import register_type
-from durable_engine.sdk.types import RetryDecision, StepContext, WaitForCallbackContext
+from durable_engine.sdk.types import (
+    RetryDecision,
+    StepContext,
+    WaitForCallbackContext,
+    WaitForConditionCheckContext,
+)
+from durable_engine.sdk.waits import (
+    WaitForConditionConfig,
+    WaitForConditionDecision,
+    WaitStrategyConfig,
+    create_wait_strategy,
+)
 
 __all__ = [
+    "BatchCompletionError",
+    "BatchItem",
+    "BatchItemStatus",
+    "BatchResult",
     "Callback",
     "CallbackConfig",
     "CallbackError",
     "CallbackExternalError",
+    "CallbackKeyTakenError",
     "CallbackSubmitterError",
     "CallbackTimeoutError",
     "ChildConfig",
     "ChildContextError",
+    "CompensationFailure",
+    "CompletionConfig",
+    "CompletionDecision",
+    "CompletionItemStatus",
+    "CompletionOutcome",
+    "CompletionReason",
+    "CompletionStatus",
+    "ConcurrencyScope",
     "DurableContext",
     "DurableExecutionsError",
     "DurableHandler",
+    "DurableInstrumentationPlugin",
     "DurableOperationError",
     "Duration",
     "ExecutionError",
     "ExtendedTypeSerDes",
+    "FileSystemPathEncoding",
+    "FileSystemSerDes",
+    "FileSystemSerDesConfig",
+    "FileSystemSerDesMode",
     "InvalidStateError",
     "InvocationError",
+    "InvokeConfig",
     "InvokeError",
     "JitterStrategy",
     "JsonSerDes",
     "LinearRetryStrategyConfig",
+    "MapConfig",
+    "NestingType",
     "NonDeterministicExecutionError",
+    "ParallelBranch",
+    "ParallelConfig",
     "PassThroughSerDes",
     "PayloadTooLargeError",
+    "PreviewConfig",
+    "PreviewField",
+    "PreviewMode",
     "RetryDecision",
     "RetryPresets",
     "RetryStrategyConfig",
     "RetryableSerDesError",
+    "Saga",
     "SerDes",
     "SerDesContext",
     "SerDesError",
@@ -93,17 +165,29 @@ __all__ = [
     "StepSemantics",
     "StepTimeoutError",
     "SuspendExecution",
+    "TransactionConfig",
     "ValidationError",
     "WaitForCallbackConfig",
     "WaitForCallbackContext",
+    "WaitForConditionCheckContext",
+    "WaitForConditionConfig",
+    "WaitForConditionDecision",
     "WaitForConditionError",
+    "WaitStrategyConfig",
     "WithRetryConfig",
+    "build_preview",
+    "complete_batch",
+    "continue_batch",
     "create_linear_retry_strategy",
     "create_retry_strategy",
+    "create_wait_strategy",
     "durable_execution",
+    "durable_parallel_branch",
     "durable_step",
     "durable_wait_for_callback",
     "durable_with_child_context",
+    "map_in_batches",
+    "register",
     "register_type",
     "with_retry",
 ]

@@ -9,6 +9,7 @@ from durable_engine.sdk.config import CallbackConfig, ChildConfig, StepConfig, W
 from durable_engine.sdk.context import DurableContext, original_name
 from durable_engine.sdk.exceptions import (
     CallbackExternalError,
+    CallbackKeyTakenError,
     CallbackSubmitterError,
     CallbackTimeoutError,
     ChildContextError,
@@ -22,6 +23,7 @@ Submitter = Callable[[str, WaitForCallbackContext], None]
 TRANSLATED: dict[str, type[DurableOperationError]] = {
     "CallbackExternalError": CallbackExternalError,
     "CallbackTimeoutError": CallbackTimeoutError,
+    "CallbackKeyTakenError": CallbackKeyTakenError,
     "StepError": CallbackSubmitterError,
 }
 
@@ -36,6 +38,7 @@ def wait_for_callback(
     Raises:
         CallbackExternalError: completed with a failure.
         CallbackTimeoutError: its timeout or heartbeat timeout passed.
+        CallbackKeyTakenError: another open callback of the function has its key.
         CallbackSubmitterError: the submitter failed after its last attempt.
     """
     options = config or WaitForCallbackConfig()
@@ -45,7 +48,7 @@ def wait_for_callback(
     def body(child: DurableContext) -> Any:
         callback = child.create_callback(
             f"{prefix}create callback id",
-            CallbackConfig(options.timeout, options.heartbeat_timeout, options.serdes),
+            CallbackConfig(options.timeout, options.heartbeat_timeout, options.serdes, options.key),
         )
 
         def submit(step: StepContext) -> None:

@@ -92,7 +92,23 @@ class InvalidStateError(DurableExecutionsError):
 
 
 class SerDesError(DurableExecutionsError):
-    """A value could not be turned into text or back; the message names its type, its place and the fix."""
+    """A value could not be turned into text or back; the message names its type, its place and the fix.
+
+    An operation whose result could not be stored raises it, as it is recorded, in the place of its own error class.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        error_type: str | None = None,
+        data: str | None = None,
+        stack_trace: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_type = error_type or type(self).__name__
+        self.data = data
+        self.stack_trace = list(stack_trace) if stack_trace is not None else None
 
 
 class PayloadTooLargeError(DurableExecutionsError):
@@ -147,6 +163,10 @@ class ChildContextError(DurableOperationError):
     """The body of a child context raised."""
 
 
+class BatchCompletionError(DurableOperationError):
+    """`CompletionConfig.should_complete` ended a batch as failed."""
+
+
 class WaitForConditionError(DurableOperationError):
     """A condition was not met within its attempts, or its check raised."""
 
@@ -163,6 +183,10 @@ class CallbackTimeoutError(CallbackError):
     """The callback's timeout or heartbeat timeout passed."""
 
 
+class CallbackKeyTakenError(CallbackError):
+    """The callback was not opened: another open callback of the function has its key."""
+
+
 class CallbackSubmitterError(CallbackError):
     """The submitter step of `wait_for_callback` failed after its last attempt."""
 
@@ -174,10 +198,12 @@ OPERATION_ERRORS: dict[str, type[DurableOperationError]] = {
         StepError,
         InvokeError,
         ChildContextError,
+        BatchCompletionError,
         WaitForConditionError,
         CallbackError,
         CallbackExternalError,
         CallbackTimeoutError,
+        CallbackKeyTakenError,
         CallbackSubmitterError,
     )
 }
@@ -188,4 +214,11 @@ class SuspendExecution(BaseException):
 
     Not an `Exception`, so `except Exception` leaves it alone. A handler that swallows it with a bare `except:` meets
     it again at its next durable operation, and is paused when it never lets it out.
+    """
+
+
+class OrphanedChildException(BaseException):
+    """Ends a branch that its batch has left behind: it may run on for a while, and can record nothing more.
+
+    Not an `Exception`, so `except Exception` leaves it alone.
     """

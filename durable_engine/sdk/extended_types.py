@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from durable_engine.sdk import type_registry
-from durable_engine.sdk.exceptions import SerDesError
+from durable_engine.sdk.concurrency import BatchResult
+from durable_engine.sdk.exceptions import SerDesError, ValidationError
 
 PLAIN = frozenset((str, int, bool, type(None)))
 _load = json.JSONDecoder().decode
@@ -138,6 +139,7 @@ _ENCODERS: dict[type, Encoder] = {
     dict: _tagged_dict,
     set: _tagged_set,
     frozenset: _tagged_set,
+    BatchResult: lambda value, place: {"t": "br", "v": _mapping(value.to_dict(), place)},
 }
 
 # Subclasses are stored as what they extend: an OrderedDict as a dict, a marked-safe string as a string.
@@ -166,7 +168,7 @@ def _untagged(data: Any) -> Any:
         raise SerDesError(f"not a tagged value: {str(data)[:80]}") from None
     try:
         return decoder(value)
-    except (ValueError, TypeError, ArithmeticError, AttributeError, IndexError) as error:
+    except (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError, IndexError) as error:
         raise SerDesError(f"not a value of tag {data['t']!r}: {str(value)[:80]}") from error
 
 
@@ -226,6 +228,11 @@ def _pydantic(value: list[Any]) -> Any:
     return instance
 
 
+def _batch_result(value: dict[str, Any]) -> Any:
+    # Once it was written as a dict with a tag of its own.
+    return BatchResult[Any].from_dict(_untagged_mapping(value) if "all" in value else _untagged(value))
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -254,4 +261,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "ex": _exception,
     "nt": lambda value: _registered(value[0])._make(_untagged(item) for item in value[1]),
     "pm": _pydantic,
+    "br": _batch_result,
 }

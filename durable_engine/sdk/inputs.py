@@ -103,6 +103,9 @@ def _dataclass_schema(cls: type) -> dict[str, Any]:
             required.append(field.name)
         elif field.default is None or isinstance(field.default, (str, int, float, bool)):
             properties[field.name]["default"] = field.default
+        elif isinstance(field.default, (date, Decimal, UUID)):
+            # As the form sends it back and `_parse` reads it.
+            properties[field.name]["default"] = str(field.default).replace(" ", "T")
     return {"type": "object", "title": cls.__name__, "properties": properties, "required": required}
 
 

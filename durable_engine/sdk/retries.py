@@ -31,6 +31,7 @@ __all__ = [
 T = TypeVar("T")
 Lengths = Duration | timedelta
 FIVE_SECONDS = Duration(5)
+SHORTEST_WAIT = Duration(0.001)
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,21 @@ class RetryStrategyConfig:
         if not self.backoff_rate > 0:
             raise ValidationError(f"RetryStrategyConfig.backoff_rate must be more than 0, not {self.backoff_rate}")
 
+    @property
+    def initial_delay_seconds(self) -> float:
+        """`initial_delay` in seconds."""
+        return seconds_of(self.initial_delay, "initial_delay")
+
+    @property
+    def max_delay_seconds(self) -> float:
+        """`max_delay` in seconds."""
+        return seconds_of(self.max_delay, "max_delay")
+
     def base_delay(self, attempts_made: int) -> float:
         """Return the seconds before jitter after that many attempts."""
-        longest = seconds_of(self.max_delay, "max_delay")
+        longest = self.max_delay_seconds
         try:
-            grown = seconds_of(self.initial_delay, "initial_delay") * self.backoff_rate ** (attempts_made - 1)
+            grown = self.initial_delay_seconds * self.backoff_rate ** (attempts_made - 1)
         except OverflowError:
             return longest
         return min(grown, longest)
@@ -79,11 +90,25 @@ class LinearRetryStrategyConfig:
     def __post_init__(self) -> None:
         _check_common(self, ("initial_delay", "increment", "max_delay"))
 
+    @property
+    def initial_delay_seconds(self) -> float:
+        """`initial_delay` in seconds."""
+        return seconds_of(self.initial_delay, "initial_delay")
+
+    @property
+    def increment_seconds(self) -> float:
+        """`increment` in seconds."""
+        return seconds_of(self.increment, "increment")
+
+    @property
+    def max_delay_seconds(self) -> float:
+        """`max_delay` in seconds."""
+        return seconds_of(self.max_delay, "max_delay")
+
     def base_delay(self, attempts_made: int) -> float:
         """Return the seconds before jitter after that many attempts."""
-        grown = seconds_of(self.initial_delay, "initial_delay")
-        grown += seconds_of(self.increment, "increment") * (attempts_made - 1)
-        return min(grown, seconds_of(self.max_delay, "max_delay"))
+        grown = self.initial_delay_seconds + self.increment_seconds * (attempts_made - 1)
+        return min(grown, self.max_delay_seconds)
 
 
 class RetryStrategy:
@@ -187,6 +212,17 @@ class WithRetryConfig:
     wrap_with_run_in_child_context: bool = True
     child_context_config: ChildConfig[object] | None = None
 
+    def __post_init__(self) -> None:
+        if self.retry_strategy is not None and not callable(self.retry_strategy):
+            raise ValidationError(
+                "WithRetryConfig.retry_strategy must be a function (error, attempts) -> RetryDecision, "
+                f"not {self.retry_strategy!r}"
+            )
+        if self.child_context_config is not None and not isinstance(self.child_context_config, ChildConfig):
+            raise ValidationError(
+                f"WithRetryConfig.child_context_config must be a ChildConfig, not {self.child_context_config!r}"
+            )
+
 
 def with_retry(
     context: DurableContext,
@@ -213,8 +249,9 @@ def with_retry(
                 decision = strategy(error, attempt)
                 if not decision.should_retry:
                     raise
-            if decision.delay.seconds > 0:
-                inner.wait(decision.delay, name=f"{name}-backoff-{attempt}" if name else None)
+            # Also for no delay at all: jitter decides anew on replay, and must find the same operations.
+            delay = max(decision.delay, SHORTEST_WAIT)
+            inner.wait(delay, name=f"{name}-backoff-{attempt}" if name else None)
             attempt += 1
 
     if not options.wrap_with_run_in_child_context:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from durable_engine.sdk.durations import Duration, seconds_of
 
@@ -36,6 +37,8 @@ class OperationSubType(StrEnum):
     PARALLEL = "Parallel"
     PARALLEL_BRANCH = "ParallelBranch"
     CHAINED_INVOKE = "ChainedInvoke"
+    PATCHED = "Patched"
+    TRANSACTION = "Transaction"
 
 
 class OperationStatus(StrEnum):
@@ -49,6 +52,21 @@ class OperationStatus(StrEnum):
     CANCELLED = "CANCELLED"
     TIMED_OUT = "TIMED_OUT"
     STOPPED = "STOPPED"
+
+
+class InvocationStatus(StrEnum):
+    """How an execution stands after an invocation.
+
+    SUCCEEDED, FAILED and PENDING are those of the AWS SDK; TIMED_OUT and STOPPED, which it shows as FAILED, are told by
+    the testing kit, RETRY by plugins: the invocation failed, and another one follows.
+    """
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    PENDING = "PENDING"
+    TIMED_OUT = "TIMED_OUT"
+    STOPPED = "STOPPED"
+    RETRY = "RETRY"
 
 
 class LoggerInterface(Protocol):
@@ -92,6 +110,14 @@ class WaitForCallbackContext:
     idempotency_key: str = ""
 
 
+@dataclass(frozen=True)
+class WaitForConditionCheckContext:
+    """Given to the check of `wait_for_condition`. `attempt` counts the checks, from 1."""
+
+    logger: LoggerInterface
+    attempt: int
+
+
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
     """A retry strategy's answer."""
@@ -113,3 +139,50 @@ class RetryDecision:
     def no_retry(cls) -> RetryDecision:
         """Give up: the step has failed."""
         return cls(False)
+
+
+@dataclass(frozen=True)
+class ErrorObject:
+    """An error as a history keeps it; `type` is the class name of the exception."""
+
+    message: str | None = None
+    type: str | None = None
+    data: str | None = None
+    stack_trace: Sequence[str] | None = None
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> ErrorObject:
+        """Describe an exception: its message, its class name, and what it carries of an operation that failed."""
+        stack = getattr(error, "stack_trace", None)
+        return cls(str(error), type(error).__name__, getattr(error, "data", None), stack)
+
+    @classmethod
+    def from_message(cls, message: str) -> ErrorObject:
+        """Build one that has a message and nothing else."""
+        return cls(message)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in the form of the wire, without the fields that it does not have."""
+        fields = {
+            "ErrorMessage": self.message,
+            "ErrorType": self.type,
+            "ErrorData": self.data,
+            "StackTrace": None if self.stack_trace is None else list(self.stack_trace),
+        }
+        return {key: value for key, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> ErrorObject:
+        """Build it from the form of the wire."""
+        return cls(
+            fields.get("ErrorMessage"), fields.get("ErrorType"), fields.get("ErrorData"), fields.get("StackTrace")
+        )
+
+    def to_text(self) -> str:
+        """Return it as JSON text."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_text(cls, text: str | None) -> ErrorObject | None:
+        """Read it from JSON text."""
+        return None if text is None else cls.from_dict(json.loads(text))

@@ -11,13 +11,14 @@ DASHBOARD: Final = "dashboard"
 APPROVALS: Final = "approvals"
 COMMAND_LINE: Final = "command line"
 PYTHON: Final = "python"
+SCHEDULE: Final = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts, as the audit keeps it.
 
-    `label` stays readable after the user is deleted; `channel` is dashboard, approvals, command line or python.
+    `label` stays readable after the user is deleted; `channel` is one of those above.
     """
 
     label: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,13 +19,13 @@ from durable_engine import dispatch
 from durable_engine.core.ports import EventType
 from durable_engine.models import Callback, CallbackStatus, Execution, callback_uuid
 from durable_engine.services.actors import Actor
-from durable_engine.services.audit import record_audit
+from durable_engine.services.audit import audit_facts
 from durable_engine.services.callback_ids import parse_callback_id
 from durable_engine.services.exceptions import CallbackClosed, CallbackNotFound, InvalidInput
 from durable_engine.services.validation import MAX_CALLBACK_RESULT_BYTES, checked_error, checked_reason, checked_text
 from durable_engine.storage.clock import ClockTimestamp
 from durable_engine.storage.locks import lock_callback, lock_execution
-from durable_engine.storage.outside import append_outside_event
+from durable_engine.storage.outside import append_outside_event, complete_open_callback
 
 SUBTYPE: Final = "Callback"
 SCHEDULER_LABEL: Final = "scheduler"
@@ -82,6 +82,36 @@ def complete_callback_of(
     _complete(callback_uuid(execution_id, operation_id), outcome, actor, checked_reason(reason))
 
 
+def callback_with_key(function: str, key: str) -> tuple[UUID, str]:
+    """Return the execution and the operation whose open callback has this business key; unlocked.
+
+    Raises:
+        CallbackNotFound: no open callback of the function has it.
+    """
+    found = Callback.objects.filter(status=CallbackStatus.STARTED, key_function=function, key=key)
+    row = found.values_list("execution_id", "operation_id").first()
+    if row is None:
+        raise CallbackNotFound(
+            f"No open callback of {function!r} has the key {key!r}.", fix="It is completed, or was never opened."
+        )
+    return row
+
+
+def complete_locked_callback(
+    execution: Execution, callback_key: UUID, *, result: str | None, error: str | None, completed_by: str
+) -> None:
+    """Complete a callback of an execution that the caller has locked and found live; texts are checked.
+
+    Raises:
+        CallbackClosed: it is completed already, or it is late, which the sweep will find.
+    """
+    callback = lock_callback(callback_key)
+    if callback is None or not _is_open(execution, callback):
+        raise CallbackNotFound if callback is None else _closed(execution, callback)
+    status = CallbackStatus.SUCCEEDED if error is None else CallbackStatus.FAILED
+    _write(execution, callback, _Outcome(status, payload=result, error=error), completed_by)
+
+
 def heartbeat_callback(callback_id: str) -> None:
     """Say that the work behind the callback goes on: its heartbeat deadline moves, nothing else does.
 
@@ -89,7 +119,7 @@ def heartbeat_callback(callback_id: str) -> None:
         CallbackNotFound: the id is forged or damaged, or its execution is gone.
         CallbackClosed: it is completed, timed out, or its execution has ended.
     """
-    callback_key = parse_callback_id(callback_id)
+    callback_key = _newest(parse_callback_id(callback_id))
     # One conditional statement: a time-out that comes in between finds the moved deadline when it looks again.
     interval = ExpressionWrapper(
         F("heartbeat_timeout_seconds") * Value(timedelta(seconds=1)), output_field=DurationField()
@@ -98,6 +128,23 @@ def heartbeat_callback(callback_id: str) -> None:
     if not alive.update(heartbeat_deadline=ClockTimestamp() + interval):
         closed = _close_if_late(callback_key)
         # None: the callback opened or was extended by another heartbeat between the two statements.
+        if closed is not None:
+            raise closed
+
+
+def move_callback_deadline(execution_id: UUID, operation_id: str, deadline: datetime | None) -> None:
+    """Let an open callback time out at another moment, or never: for an app that gives people more time.
+
+    Raises:
+        CallbackNotFound: there is no such callback.
+        CallbackClosed: it is completed, timed out, or its execution has ended.
+    """
+    callback_key = callback_uuid(execution_id, operation_id)
+    created_at = Callback.objects.filter(pk=callback_key).values_list("created_at", flat=True).first()
+    timeout = None if deadline is None or created_at is None else (deadline - created_at).total_seconds()
+    alive = Callback.objects.filter(pk=callback_key, status=CallbackStatus.STARTED).exclude(_is_late())
+    if not alive.update(deadline=deadline, timeout_seconds=timeout):
+        closed = _close_if_late(callback_key)
         if closed is not None:
             raise closed
 
@@ -116,24 +163,32 @@ def _complete(callback_key: UUID, outcome: _Outcome, actor: Actor, reason: str) 
         raise closed
 
 
-@transaction.atomic
 def _try_complete(callback_key: UUID, outcome: _Outcome, actor: Actor, reason: str) -> CallbackClosed | None:
-    execution, callback = _locked(callback_key)
-    if not _is_open(execution, callback) or _time_out_if_late(execution, callback):
-        return _closed(execution, callback)
-    _write(execution, callback, outcome, actor.label)
-    record_audit(
-        actor,
-        "complete_callback",
-        execution_id=execution.pk,
-        operation_id=callback.operation_id,
-        reason=reason,
-        details={"outcome": outcome.status.value},
-    )
+    details = {"outcome": outcome.status.value}
+    while True:
+        completed = complete_open_callback(
+            callback_key,
+            status=outcome.status,
+            event_type=_EVENTS[outcome.status],
+            completed_by=actor.label[:256],
+            audit=audit_facts(actor, "complete_callback", reason=reason, details=details),
+            payload=outcome.payload,
+            error=outcome.error,
+        )
+        if completed is not None:
+            break
+        # None: it was late, and a heartbeat extended it between the two statements; or its execution was redriven.
+        closed = _close_if_late(callback_key)
+        if closed is not None:
+            return closed
+        callback_key = _newest(callback_key)
+    if completed.wants_hint:
+        dispatch.publish_on_commit([completed.execution_id], queue=completed.queue)
     return None
 
 
-@transaction.atomic
+# Without a savepoint of its own: what fails here fails the caller's transaction.
+@transaction.atomic(savepoint=False)
 def _close_if_late(callback_key: UUID) -> CallbackClosed | None:
     execution, callback = _locked(callback_key)
     if _is_open(execution, callback) and not _time_out_if_late(execution, callback):
@@ -147,7 +202,14 @@ def _locked(callback_key: UUID) -> tuple[Execution, Callback]:
     callback = None if execution is None else lock_callback(callback_key)
     if execution is None or callback is None:
         raise CallbackNotFound
-    return execution, callback
+    # Its execution was redriven while it was open. The successor is the younger one: locked in the order of the ids.
+    return (execution, callback) if callback.moved_to is None else _locked(callback.moved_to)
+
+
+def _newest(callback_key: UUID) -> UUID:
+    """Return the callback that the id completes by now, after redrives of its execution. Unlocked."""
+    moved_to = Callback.objects.filter(pk=callback_key).values_list("moved_to", flat=True).first()
+    return callback_key if moved_to is None else _newest(moved_to)
 
 
 def _is_open(execution: Execution, callback: Callback) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from uuid import UUID
 
-NAMES_SHOWN = 20
+from durable_engine.sdk.function_names import known_first, not_found
 
 
 class DurableServiceError(Exception):
@@ -42,20 +41,26 @@ class FunctionNotFound(DurableServiceError):
     status_code = 404
 
     def __init__(self, function: str, known: Sequence[str], *, version: int | None = None) -> None:
-        close = get_close_matches(function, known, n=3, cutoff=0.5) if version is None else []
         self.function = function
         self.version = version
-        self.known = [*close, *sorted(set(known) - set(close))]
-        wanted = f"version {version} of function {function!r}" if version is not None else f"function {function!r}"
-        super().__init__(f"There is no {wanted}.", fix=self._advice(bool(close)), field="function")
+        self.known = list(known) if version is not None else known_first(function, known)
+        problem, fix = not_found(function, version, self.known)
+        super().__init__(problem, fix=fix, field="function")
 
-    def _advice(self, has_close: bool) -> str:
-        if not self.known:
-            return "No function is registered: put handlers into durable_functions.py of an installed app."
-        shown = ", ".join(self.known[:NAMES_SHOWN])
-        more = f" and {len(self.known) - NAMES_SHOWN} more" if len(self.known) > NAMES_SHOWN else ""
-        question = f"Did you mean {self.known[0]!r}? " if has_close else ""
-        return f"{question}Known{' versions' if self.version else ''}: {shown}{more}."
+
+class FunctionPaused(DurableServiceError):
+    """The function is paused and takes no new executions; `because` says by whom and why."""
+
+    status_code = 409
+
+    def __init__(self, function: str, because: str) -> None:
+        super().__init__(
+            f"{function} takes no new executions: it is paused {because}".rstrip(".") + ".",
+            fix="Start it again when it is resumed.",
+            field="function",
+        )
+        self.function = function
+        self.because = because
 
 
 class ExecutionNotFound(DurableServiceError):
@@ -66,6 +71,42 @@ class ExecutionNotFound(DurableServiceError):
     def __init__(self, execution_id: UUID | str) -> None:
         super().__init__(f"There is no execution {execution_id}.", field="execution_id")
         self.execution_id = execution_id
+
+
+class OperationNotFound(DurableServiceError):
+    """The history of the execution has no operation with this id."""
+
+    status_code = 404
+
+    def __init__(self, execution_id: UUID, operation_id: str) -> None:
+        super().__init__(
+            f"Execution {execution_id} has no operation {operation_id[:64]!r}.",
+            fix="Use an id from its history, like 3 or 3-1.",
+            field="operation_id",
+        )
+        self.execution_id = execution_id
+        self.operation_id = operation_id
+
+
+class BulkActionNotFound(DurableServiceError):
+    """No bulk action has this id: it never existed, or was a draft that nobody started."""
+
+    status_code = 404
+
+    def __init__(self, bulk_action_id: UUID | str) -> None:
+        super().__init__(f"There is no bulk action {bulk_action_id}.", field="bulk_action_id")
+        self.bulk_action_id = bulk_action_id
+
+
+class NameTaken(DurableServiceError):
+    """Another execution of the function has the name."""
+
+    status_code = 409
+
+    def __init__(self, function: str, name: str) -> None:
+        super().__init__(f"{function}/{name} exists already.", fix="Use another name, or none.", field="name")
+        self.function = function
+        self.name = name
 
 
 class ExecutionAlreadyStarted(DurableServiceError):
@@ -109,13 +150,27 @@ class StaleRevision(DurableServiceError):
         self.revision = revision
 
 
+class SavedViewNotFound(DurableServiceError):
+    """No saved view has this id, or it is somebody else's."""
+
+    status_code = 404
+
+    def __init__(self, view_id: UUID) -> None:
+        super().__init__(f"There is no saved view {view_id} of yours.", field="view_id")
+
+
 class CallbackNotFound(DurableServiceError):
     """The callback id is forged, damaged, signed with a dropped key, or its execution is gone."""
 
     status_code = 404
 
-    def __init__(self, problem: str = "There is no such callback.") -> None:
-        super().__init__(problem, fix="Use the callback id exactly as the handler received it.", field="callback_id")
+    def __init__(
+        self,
+        problem: str = "There is no such callback.",
+        *,
+        fix: str = "Use the callback id exactly as the handler received it.",
+    ) -> None:
+        super().__init__(problem, fix=fix, field="callback_id")
 
 
 class CallbackClosed(DurableServiceError):

@@ -10,9 +10,12 @@ from typing import Any, Final
 from durable_engine.models import Function
 from durable_engine.sdk import registry
 from durable_engine.sdk.durations import Duration
+from durable_engine.sdk.exceptions import ValidationError
+from durable_engine.sdk.function_names import parse_function_name
 from durable_engine.sdk.inputs import input_schema
 from durable_engine.sdk.registry import DurableHandler
 from durable_engine.services.exceptions import FunctionNotFound, InvalidInput
+from durable_engine.storage.functions import StoredFunction, read_functions
 
 DEFAULT_QUEUE: Final = "durable"
 MAX_VERSION: Final = 2**31 - 1
@@ -26,7 +29,9 @@ class KnownFunction:
     version: int
     queue: str
     execution_timeout_seconds: float | None
+    max_concurrency: int | None
     handler: DurableHandler | None
+    refuses_starts: str = ""  # why, when it is paused in that way
 
 
 def register_served_functions() -> None:
@@ -39,7 +44,7 @@ def register_served_functions() -> None:
             name=handler.name,
             version=handler.version,
             description=handler.description,
-            config=_config(handler),
+            config=config_of(handler),
             fingerprint=handler.fingerprint,
         )
         # Sorted by the registry: workers that start together wait for each other instead of deadlocking.
@@ -63,11 +68,33 @@ def known_functions(wanted: Iterable[tuple[str, int | None]]) -> dict[tuple[str,
     """
     keys = list(wanted)
     by_name: dict[str, dict[int, KnownFunction]] = defaultdict(dict)
-    for row in Function.objects.filter(name__in={name for name, _ in keys if _is_text(name)}):
+    refusals: dict[str, str] = {}
+    names = {name for name, _ in keys if _is_text(name)}
+    for row in read_functions(names):
         by_name[row.name][row.version] = _from_row(row)
+        refusals[row.name] = row.refusal
     for handler in registry.all_handlers():
-        by_name[handler.name][handler.version] = _from_handler(handler)
+        if handler.name in names:
+            known = _from_handler(handler, refusals.get(handler.name, ""))
+            by_name[handler.name][handler.version] = known
     return {key: _choose(*key, by_name) for key in keys}
+
+
+def reference_of(name: Any, version: int | None) -> tuple[str, int | None]:
+    """Return name and version of a function that is named as `name:version` or by its ARN; others as they are.
+
+    Raises:
+        InvalidInput: it names a version, and another one is given.
+    """
+    if not isinstance(name, str) or ":" not in name:
+        return name, version
+    try:
+        reference = parse_function_name(name)
+    except ValidationError:
+        return name, version
+    if version is not None and reference.version not in (None, version):
+        raise InvalidInput("version", f"{version} is not the version in {name!r}.", "Give one of them.")
+    return reference.name, reference.version if version is None else version
 
 
 def function_names() -> list[str]:
@@ -94,32 +121,41 @@ def _is_text(name: object) -> bool:
     return isinstance(name, str) and "\x00" not in name
 
 
-def _from_row(row: Function) -> KnownFunction:
+def _from_row(row: StoredFunction) -> KnownFunction:
     return KnownFunction(
         name=row.name,
         version=row.version,
         queue=row.config.get("queue", DEFAULT_QUEUE),
         execution_timeout_seconds=row.config.get("execution_timeout_seconds"),
+        max_concurrency=row.config.get("max_concurrency"),
         handler=None,
+        refuses_starts=row.refusal,
     )
 
 
-def _from_handler(handler: DurableHandler) -> KnownFunction:
+def _from_handler(handler: DurableHandler, refusal: str) -> KnownFunction:
     return KnownFunction(
         name=handler.name,
         version=handler.version,
         queue=handler.queue,
         execution_timeout_seconds=_seconds(handler.execution_timeout),
+        max_concurrency=None if handler.limit is None else handler.limit.count,
         handler=handler,
+        refuses_starts=refusal,
     )
 
 
-def _config(handler: DurableHandler) -> dict[str, Any]:
+def config_of(handler: DurableHandler) -> dict[str, Any]:
+    """Return what the registry keeps of a handler beside its name, version, description and fingerprint."""
     return {
         "execution_timeout_seconds": _seconds(handler.execution_timeout),
         "invocation_timeout_seconds": _seconds(handler.invocation_timeout),
+        "retention_seconds": _seconds(handler.retention),
+        "max_concurrency": None if handler.limit is None else handler.limit.count,
+        "concurrency_scope": None if handler.limit is None else handler.limit.scope.value,
         "queue": handler.queue,
         "input_schema": input_schema(handler.input),
+        "masked_keys": list(handler.masked_keys),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from durable_engine.sdk.config import MAX_TENANT_ID
 from durable_engine.services.exceptions import InvalidInput
 
 MAX_INPUT_BYTES: Final = 6_291_456  # 6 MiB, as the Lambda API
@@ -24,6 +25,8 @@ MAX_REASON: Final = 2_000
 # Python refuses to read longer ones (sys.get_int_max_str_digits), so the handler could not.
 MAX_INTEGER_DIGITS: Final = 4_300
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MAX_PRIORITY: Final = 1_000
 ERROR_FIELDS: Final = ("ErrorType", "ErrorMessage", "ErrorData", "StackTrace")
 
 
@@ -97,6 +100,34 @@ def checked_name(name: object) -> str:
     return name
 
 
+def checked_tenant(tenant_id: object) -> str | None:
+    """Return a tenant's id, of 1 to 256 printable characters, or None."""
+    if tenant_id is None:
+        return None
+    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= MAX_TENANT_ID or not tenant_id.isprintable():
+        fix = f"Use 1 to {MAX_TENANT_ID} printable characters."
+        raise InvalidInput("tenant_id", f"{_shown(tenant_id)} is not a tenant's id.", fix)
+    return tenant_id
+
+
+def checked_priority(priority: object) -> int:
+    """Return the priority, 0 for None."""
+    if priority is None:
+        return 0
+    if type(priority) is int and -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+        return priority
+    fix = f"Give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}; higher goes first."
+    raise InvalidInput("priority", f"{_shown(priority)} is not a priority.", fix)
+
+
+def checked_queue(queue: object) -> str:
+    """Return the name of a queue if it is 1 to 64 letters, digits, dashes, underscores or dots."""
+    if isinstance(queue, str) and QUEUE.fullmatch(queue):
+        return queue
+    fix = "Use 1 to 64 letters, digits, '-', '_' and '.'."
+    raise InvalidInput("queue", f"{_shown(queue)} is not the name of a queue.", fix)
+
+
 def checked_delay(seconds: object) -> float:
     """Return the delay in seconds, 0 for None."""
     if seconds is None:
@@ -166,11 +197,13 @@ def _check_tag(key: object, value: object) -> None:
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
-    level = _containers([value])
-    for _ in range(limit):
+    level, depth = _containers([value]), 0
+    # Ends with the value, not with the limit: most are two or three deep.
+    while level and depth < limit:
         level = _containers(
             [child for parent in level for child in (parent.values() if isinstance(parent, dict) else parent)]
         )
+        depth += 1
     return bool(level)
 
 

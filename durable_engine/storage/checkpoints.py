@@ -7,60 +7,59 @@ threads want to record, and give up silently once the lease is lost.
 
 from __future__ import annotations
 
-import random
-import threading
+import contextlib
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import psycopg
 from uuid_utils.compat import uuid7
 
-from durable_engine.core.ports import Batch, EventType, LeaseLost, NewEvent, Outcome, RecordedEvent, Snapshot
-from durable_engine.storage import batches, statements
+from durable_engine.core.ports import (
+    Batch,
+    EventType,
+    Guard,
+    LeaseLost,
+    NewChild,
+    NewEvent,
+    News,
+    NewTimer,
+    Outcome,
+    RecordedEvent,
+    Snapshot,
+    Target,
+)
+from durable_engine.storage import batches, endings
+from durable_engine.storage.callback_keys import without_taken_keys
 from durable_engine.storage.connection import ConnectionHolder
 from durable_engine.storage.failpoints import hit
 from durable_engine.storage.flusher import FLUSHER
+from durable_engine.storage.functions import find_function
 from durable_engine.storage.leases import Claim
-
-# How long a lost connection is retried before the invocation is abandoned. Replaying later loses nothing; giving up at
-# the first blip would run every unfinished step of the process twice.
-RECONNECT_SECONDS = 60.0
-RECONNECT_FIRST_DELAY = 0.05
-RECONNECT_LAST_DELAY = 2.0
+from durable_engine.storage.reads import Position, read_gap, read_history, read_news, read_position
+from durable_engine.storage.transactions import CheckpointedTransaction, execute
+from durable_engine.storage.write_queue import Entry, WriteQueue
 
 T = TypeVar("T")
 
-_TERMINAL_EVENTS = {"SUCCEEDED": EventType.EXECUTION_SUCCEEDED, "FAILED": EventType.EXECUTION_FAILED}
 
-
-class _Position(NamedTuple):
-    """Where the execution's row stands after a write."""
-
-    last_event_id: int
-    signal: int
-    status: str
-    invocation_started_at: datetime
-    wake_in: float | None
-
-
-@dataclass
-class _Waiting:
-    """A batch that a thread wants recorded, and what became of it."""
-
-    batch: Batch
-    foreign: Sequence[RecordedEvent] | None = None
-    problem: BaseException | None = None
+# How soon an event from outside is noticed while branches wait for one and others run.
+POLL_SECONDS = 0.5
 
 
 class PostgresInvocation:
     """Implements `core.ports.InvocationStore` for one claim. Thread-safe.
 
-    `wake_in` is, after a suspend, the seconds until its earliest timer; None when it has none.
+    What threads want recorded stands in one queue; whoever gets the writer's lock first records all of it in one
+    statement.
+
+    `wake_in` is, after a suspend, the seconds until its earliest timer; None when it has none. `hint` tells the workers
+    of a queue that executions are ready.
     """
+
+    poll_seconds = POLL_SECONDS
 
     def __init__(
         self,
@@ -69,16 +68,17 @@ class PostgresInvocation:
         *,
         callback_id: Callable[[UUID, str], str],
         should_release: Callable[[], bool],
+        hint: Callable[[Sequence[UUID], str], None],
     ) -> None:
         self.wake_in: float | None = None
+        self._first_details: Mapping[str, object] = {}
         self._connections = connections
         self._claim = claim
         self._callback_id = callback_id
         self._should_release = should_release
-        self._lock = threading.Lock()
-        self._queue: list[_Waiting] = []
-        self._deferred: list[NewEvent] = []
-        self._deferred_since: float | None = None
+        self._hint = hint
+        self._queue = WriteQueue()
+        self._problem: BaseException | None = None  # of deferred events that could not be recorded
         self._batch = 0
         self._seen = 0
         self._unseen: list[RecordedEvent] = []  # loaded, not yet handed to the replay machine
@@ -91,38 +91,77 @@ class PostgresInvocation:
 
     def load(self) -> Snapshot:
         """See `InvocationStore.load`."""
-        with self._lock:
+        with self._queue:
+            if self._claim.last_event_id == 1 and not self._seen:
+                return self._first_snapshot()
             return self._retrying(self._load)
 
-    def defer(self, event: NewEvent) -> None:
+    def defer(
+        self,
+        event: NewEvent,
+        timer: NewTimer | None = None,
+        child: NewChild | None = None,
+        *,
+        guard: Guard | None = None,
+    ) -> None:
         """See `InvocationStore.defer`."""
-        with self._lock:
-            self._check_ours()
-            self._deferred.append(event)
-            if self._deferred_since is None:
-                self._deferred_since = time.monotonic()
+        self._check_ours()
+        self._queue.put(Entry(batches.of(event, timer, child), is_deferred=True), guard)
+        if self._queue.due_since == -math.inf:
+            self.flush_deferred(time.monotonic())
         FLUSHER.watch(self)
 
-    def checkpoint(self, batch: Batch) -> Sequence[RecordedEvent]:
-        """See `InvocationStore.checkpoint`. Whoever gets the lock first records what all waiting threads brought."""
-        waiting = _Waiting(batch)
-        self._queue.append(waiting)
-        with self._lock:
-            if waiting.foreign is None and waiting.problem is None:
-                self._record_for_all(waiting)
-        if waiting.problem is not None:
-            raise waiting.problem
-        return waiting.foreign or []
+    def checkpoint(self, batch: Batch, *, guard: Guard | None = None) -> Sequence[RecordedEvent]:
+        """See `InvocationStore.checkpoint`."""
+        entry = Entry(batch)
+        self._queue.put(entry, guard)
+        self._queue.settle(entry, self._record)
+        if entry.problem is not None:
+            with self._queue:  # it was refused alone: whoever records next is given what came in
+                self._unseen[:0] = entry.foreign or ()
+            raise entry.problem
+        return entry.foreign or []
+
+    def transact(self, body: Callable[[], Batch], *, guard: Guard | None = None) -> Sequence[RecordedEvent]:
+        """See `InvocationStore.transact`."""
+        foreign: list[RecordedEvent] = []
+
+        def record(batch: Batch) -> Position:
+            if self._queue:
+                self._record(deliver=False)
+            self._check_ours()
+            if guard is not None:
+                guard()
+            hit("transaction.before")
+            position = execute(*self._statement("checkpoint", batch, batch.events), Position._make)
+            hit("transaction.recorded")
+            return position or self._give_up()
+
+        def find_out() -> Position | None:
+            return self._retrying(lambda: self._after_unknown_commit(wait=True))
+
+        def committed(position: Position) -> None:
+            self._batch += 1
+            foreign.extend(self._advance(position, 1))
+
+        CheckpointedTransaction(self._queue, record, find_out, committed).run(body)
+        return foreign
+
+    def refresh(self) -> News:
+        """See `InvocationStore.refresh`."""
+        with self._queue:
+            if self._queue:
+                self._record(deliver=False)
+            return self._retrying(self._refresh)
 
     def suspend(self, batch: Batch) -> Snapshot | None:
         """See `InvocationStore.suspend`."""
-        with self._lock:
+        with self._queue:
             next_invocation_id = uuid7()
-            position = self._write(
+            position, _ = self._write(
                 "suspend",
                 batch,
                 ends_invocation=True,
-                least_delay=min((timer.delay_seconds for timer in batch.timers), default=None),
                 signal=self._signal,
                 next_invocation_id=next_invocation_id,
                 invocation_seconds=self._claim.invocation_seconds,
@@ -136,31 +175,25 @@ class PostgresInvocation:
 
     def close(self, batch: Batch, outcome: Outcome) -> None:
         """See `InvocationStore.close`."""
-        terminal = NewEvent(
-            _TERMINAL_EVENTS[outcome.status], time.monotonic(), payload=outcome.payload, error=outcome.error
-        )
-        with self._lock:
-            position = self._write(
-                "close",
-                batch,
-                ends_invocation=True,
-                last=terminal,
-                status=outcome.status,
-                error_type=outcome.error_type[:256],
-                error_message=outcome.error_message.replace("\x00", "")[:512],
-            )
+        kind, last, ending = endings.of(outcome, self._claim.execution_id, self._first_details)
+        with self._queue:
+            position, _ = self._write(kind, batch, ends_invocation=True, last=last, **ending)
             self._finish(position)
+        if outcome.successor is not None:
+            self._hint([UUID(outcome.successor.execution_id)], outcome.successor.target.queue)
 
     def pause(self, batch: Batch, kind: str, reason: str) -> None:
         """See `InvocationStore.pause`."""
-        with self._lock:
+        with self._queue:
             text = reason.replace("\x00", "")
-            self._finish(self._write("pause", batch, ends_invocation=True, pause_kind=kind, pause_reason=text))
+            position, _ = self._write("pause", batch, ends_invocation=True, pause_kind=kind, pause_reason=text)
+            self._finish(position)
 
     def release(self, batch: Batch) -> None:
         """See `InvocationStore.release`."""
-        with self._lock:
-            self._finish(self._write("release", batch, ends_invocation=True))
+        with self._queue:
+            position, _ = self._write("release", batch, ends_invocation=True)
+            self._finish(position)
 
     def should_release(self) -> bool:
         """See `InvocationStore.should_release`."""
@@ -170,79 +203,93 @@ class PostgresInvocation:
         """See `InvocationStore.callback_id`."""
         return self._callback_id(self._claim.execution_id, operation_id)
 
+    def find_function(self, name: str, version: int | None) -> Target:
+        """See `InvocationStore.find_function`."""
+        with self._queue:
+            self._check_ours()
+            return self._retrying(lambda: find_function(self._connections.get(), name, version))
+
+    def new_execution_id(self) -> str:
+        """See `InvocationStore.new_execution_id`."""
+        return str(uuid7())
+
     # -- for the worker -------------------------------------------------------------------------------------------
+
+    @property
+    def has_parent(self) -> bool:
+        """Whether another execution waits for the end of this one."""
+        return "invoke" in self._first_details
 
     def lose(self) -> None:
         """Refuse every further call: the heartbeat saw that the execution is no longer ours."""
         self._lost = True
 
     def flush_deferred(self, older_than: float) -> bool:
-        """Record deferred events that have waited since before `older_than` (monotonic). False: none are left."""
-        with self._lock:
-            if self._lost or self._deferred_since is None:
-                return False
-            if self._deferred_since < older_than:
-                try:
-                    self._record(Batch(), deliver=False)
-                except LeaseLost:
-                    return False
-            return bool(self._deferred)
+        """Record deferred events that have waited since before `older_than` (monotonic). False: none are left.
+
+        What goes wrong is raised by the next call that waits for something to be recorded.
+        """
+        # Without the writer's lock, which whoever records a step wants at the same moment.
+        due_since = self._queue.due_since
+        if self._lost or self._problem is not None or due_since is None:
+            return False
+        if due_since >= older_than:
+            return True
+        with self._queue, contextlib.suppress(LeaseLost):
+            try:
+                if self._queue:
+                    self._record(deliver=False)
+            except Exception as problem:  # noqa: BLE001 - raised where somebody can hear of it
+                self._problem = problem
+        return self._queue.due_since is not None
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def _load(self) -> Snapshot:
-        params = {"id": self._claim.execution_id, "fence": self._claim.fence, "after": 0}
-        connection = self._connections.get()
-        with connection.pipeline():
-            connection.execute(statements.FIRE_DUE_TIMERS, params)
-            # The row before the events: a signal newer than the events we hold would hide a wake-up for ever.
-            row = connection.execute(statements.LOAD_EXECUTION, params)
-            events = connection.execute(statements.LOAD_EVENTS, params)
-            timers = connection.execute(statements.LOAD_TIMERS, params)
-        found = row.fetchone()
-        if found is None or (found[6], found[7]) != (self._claim.fence, "RUNNING"):
-            self._give_up()
-        function, version, name, crash_count, signal = found[:5]
-        recorded = list(map(RecordedEvent._make, events))
-        self._unseen = []
-        self._seen = recorded[-1].event_id
-        self._signal = signal
-        return Snapshot(
-            execution_id=str(self._claim.execution_id),
-            function=function,
-            version=version,
-            name=name,
-            events=recorded,
-            pending_timers=frozenset(operation for (operation,) in timers),
-            crash_count=crash_count,
-        )
+    def _first_snapshot(self) -> Snapshot:
+        """What the claim itself told. That the lease is still ours is found out by the first write, as ever."""
+        self._check_ours()
+        claim = self._claim
+        self._seen = 1
+        started = RecordedEvent(1, EventType.EXECUTION_STARTED, payload=claim.input_text, details=claim.input_details)
+        return self._snapshot([started], frozenset())
 
-    def _load_gap(self, until: int) -> list[RecordedEvent]:
-        params = {"id": self._claim.execution_id, "fence": self._claim.fence, "after": self._seen, "until": until}
-        rows = self._connections.get().execute(statements.LOAD_FOREIGN_EVENTS, params)
-        return list(map(RecordedEvent._make, rows))
+    def _load(self) -> Snapshot:
+        reading = read_history(self._connections.get(), self._claim) or self._give_up()
+        self._unseen = []
+        self._seen = reading.events[-1].event_id
+        self._signal = reading.signal
+        return self._snapshot(reading.events, frozenset(reading.due_in), reading.crash_count)
+
+    def _refresh(self) -> News:
+        reading = read_news(self._connections.get(), self._claim, after=self._seen) or self._give_up()
+        # The row was read before the events: what came in between is in them, and its signal counts as unseen.
+        self._seen = max([reading.last_event_id, *(event.event_id for event in reading.events[-1:])])
+        self._signal = reading.signal
+        foreign, self._unseen = [*self._unseen, *reading.events], []
+        return News(foreign, frozenset(reading.due_in), min(reading.due_in.values(), default=None))
+
+    def _snapshot(
+        self, events: Sequence[RecordedEvent], timers: frozenset[str], crash_count: int | None = None
+    ) -> Snapshot:
+        claim = self._claim
+        self._first_details = events[0].details or {}
+        crashes = claim.crash_count if crash_count is None else crash_count
+        named = (str(claim.execution_id), claim.function, claim.version, claim.name)
+        return Snapshot(*named, events, timers, crashes, str(self._invocation_id))
+
+    def _read_gap(self, until: int) -> list[RecordedEvent]:
+        return read_gap(self._connections.get(), self._claim, after=self._seen, until=until)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def _record_for_all(self, first: _Waiting) -> None:
-        group, self._queue = self._queue, []
-        try:
-            foreign = self._record(batches.joined([each.batch for each in group]))
-        except BaseException as problem:
-            # One statement for all of them: none is recorded, and each thread has to know.
-            for each in group:
-                each.problem = problem
-            raise
-        for each in group:
-            each.foreign = ()
-        first.foreign = foreign
+    def _record(self, *, deliver: bool = True) -> list[RecordedEvent]:
+        return self._advance(*self._write("checkpoint"), deliver=deliver)
 
-    def _record(self, batch: Batch, *, deliver: bool = True) -> list[RecordedEvent]:
-        own = len(self._deferred) + len(batch.events)
-        position = self._write("checkpoint", batch)
+    def _advance(self, position: Position, own: int, *, deliver: bool = True) -> list[RecordedEvent]:
+        """Take note of where the row stands after `own` events of ours; return what others appended."""
         # More than our own: others came in before them, or, when the reply was lost and the row was read later, after.
         if position.last_event_id > self._seen + own:
-            self._unseen += self._retrying(lambda: self._load_gap(position.last_event_id))
+            self._unseen += self._retrying(lambda: self._read_gap(position.last_event_id))
         self._seen = position.last_event_id
         if not deliver:
             return []
@@ -253,47 +300,58 @@ class PostgresInvocation:
         return foreign
 
     def _write(
-        self, kind: str, batch: Batch, *, ends_invocation: bool = False, last: NewEvent | None = None, **extra: object
-    ) -> _Position:
-        self._check_ours()
-        events = [*self._deferred, *batch.events]
-        before = len(self._deferred)
-        if ends_invocation:
-            events.append(self._invocation_completed())
-        if last is not None:
-            events.append(last)
-        labels = bool(batch.tags) or batch.status_text is not None
-        sql = statements.write(
-            kind,
-            rows=batches.rows_of(events),
-            timers=bool(batch.timers),
-            callbacks=bool(batch.callbacks),
-            labels=labels,
-        )
-        params = self._identity() | batches.parameters(self._claim.execution_id, events, batch, before) | extra
-        position = self._commit(sql, params, kind)
-        self._deferred.clear()
-        self._deferred_since = None
-        self._batch += 1
-        return position
+        self,
+        kind: str,
+        batch: Batch | None = None,
+        *,
+        ends_invocation: bool = False,
+        last: NewEvent | None = None,
+        **extra: object,
+    ) -> tuple[Position, int]:
+        """Record the queue, then the batch, in one statement; return where the row stands, and the number of events."""
 
-    def _identity(self) -> dict[str, Any]:
-        return {"id": self._claim.execution_id, "fence": self._claim.fence, "batch": self._batch}
+        def send(entries: Sequence[Entry]) -> tuple[Position, int]:
+            whole = batches.joined([*(each.batch for each in entries), *([] if batch is None else [batch])])
+            ending = [self._invocation_completed()] if ends_invocation else []
+            events = [*whole.events, *ending, *([] if last is None else [last])]
+            sql, params = self._statement(kind, whole, events)
+            return self._commit(sql, params | extra, kind), len(events)
+
+        group = self._queue.take()
+        try:
+            self._check_ours()
+            position, count = without_taken_keys(group, send, self._connections, self._claim.function)
+        except BaseException as problem:
+            # One statement for all of them: none is recorded, and each thread has to know.
+            for each in group:
+                each.finish(None, problem)
+            raise
+        self._batch += 1
+        for each in group:
+            each.finish((), each.problem)
+        self._hint_at([child for each in group for child in each.batch.children])
+        return position, count
+
+    def _statement(self, kind: str, batch: Batch, events: Sequence[NewEvent]) -> tuple[str, dict[str, Any]]:
+        claim = self._claim
+        sql, params = batches.statement(kind, claim.execution_id, events, batch)
+        return sql, params | {"id": claim.execution_id, "fence": claim.fence, "batch": self._batch}
+
+    def _hint_at(self, children: Sequence[NewChild]) -> None:
+        for queue in sorted({child.target.queue for child in children}):
+            self._hint([UUID(each.execution_id) for each in children if each.target.queue == queue], queue)
 
     def _invocation_completed(self) -> NewEvent:
-        details = {
-            "request_id": str(self._invocation_id),
-            "started_at": self._invocation_started_at.isoformat(),
-        }
+        details = {"request_id": str(self._invocation_id), "started_at": self._invocation_started_at.isoformat()}
         return NewEvent(EventType.INVOCATION_COMPLETED, time.monotonic(), details=details)
 
     # -- commits whose outcome is unknown ---------------------------------------------------------------------------
 
-    def _commit(self, sql: str, params: dict[str, Any], kind: str) -> _Position:
-        def attempt() -> _Position:
+    def _commit(self, sql: str, params: dict[str, Any], kind: str) -> Position:
+        def attempt() -> Position:
             row = self._connections.get().execute(sql, params).fetchone()
             hit(f"{kind}.committed")
-            return _Position(*row) if row else self._after_no_row()
+            return Position(*row) if row else self._after_no_row()
 
         hit(f"{kind}.before")
         try:
@@ -301,45 +359,36 @@ class PostgresInvocation:
         except psycopg.OperationalError:
             return self._retrying(lambda: self._after_unknown_commit() or attempt())
 
-    def _after_no_row(self) -> _Position:
+    def _after_no_row(self) -> Position:
         """Nothing matched: either the commit of an earlier try was ours and its reply was lost, or the lease is."""
         return self._after_unknown_commit() or self._give_up()
 
-    def _after_unknown_commit(self) -> _Position | None:
-        """Read the row once. The position if our commit happened, None if it did not, `LeaseLost` otherwise."""
-        row = self._connections.get().execute(statements.READ_POSITION, {"id": self._claim.execution_id}).fetchone()
-        if row is None:
+    def _after_unknown_commit(self, *, wait: bool = False) -> Position | None:
+        """The position if our commit happened, None if it did not, `LeaseLost` otherwise."""
+        found = read_position(self._connections.get(), self._claim, wait=wait)
+        if found is None or found.fence != self._claim.fence:
             self._give_up()
-        fence, batch, status, last_event_id, signal, started_at, wake_in = row
-        if fence == self._claim.fence and batch == self._batch + 1:
-            return _Position(last_event_id, signal, status, started_at, wake_in)
-        if fence == self._claim.fence and batch == self._batch and status == "RUNNING":
-            return None
-        return self._give_up()
+        if found.batch == self._batch + 1:
+            return found.position
+        return None if found.batch == self._batch and found.position.status == "RUNNING" else self._give_up()
 
     def _retrying(self, action: Callable[[], T]) -> T:
-        """Repeat an idempotent action while Postgres is away, with jittered back-off, up to RECONNECT_SECONDS."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        delay = RECONNECT_FIRST_DELAY
-        while True:
-            try:
-                return action()
-            except psycopg.OperationalError:
-                self._connections.discard()
-                if self._lost or time.monotonic() > deadline:
-                    self._give_up()
-                time.sleep(delay * (0.5 + random.random() / 2))  # noqa: S311
-                delay = min(delay * 2, RECONNECT_LAST_DELAY)
+        try:
+            return self._connections.retrying(action, is_over=lambda: self._lost)
+        except psycopg.OperationalError:
+            self._give_up()
 
     def _check_ours(self) -> None:
         if self._lost:
             self._give_up()
+        if self._problem is not None:
+            raise self._problem
 
     def _give_up(self) -> NoReturn:
         self._lost = True
         raise LeaseLost
 
-    def _finish(self, position: _Position) -> None:
+    def _finish(self, position: Position) -> None:
         self.wake_in = position.wake_in
         self._lost = True  # nothing more is written under this lease
         FLUSHER.forget(self)

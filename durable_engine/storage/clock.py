@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from django.db import connection
 from django.db.models import DateTimeField, Func
 
 
@@ -11,3 +14,13 @@ class ClockTimestamp(Func):
     function = "clock_timestamp"
     arity = 0
     output_field = DateTimeField()
+
+
+def database_now() -> datetime:
+    """Return the time of the database, asked for now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - for the types: it selects no table
+    now: datetime = row[0]
+    return now

@@ -57,6 +57,9 @@ class _Flusher:
                 # The invocation takes its own lock inside: never hold ours around it.
                 if not invocation.flush_deferred(time.monotonic() - FLUSH_AFTER_SECONDS):
                     self.forget(invocation)
+                    # What was deferred between the look and the forgetting.
+                    if invocation.flush_deferred(time.monotonic() - FLUSH_AFTER_SECONDS):
+                        self.watch(invocation)
 
 
 FLUSHER = _Flusher()

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection as django_connection
+from uuid_utils.compat import uuid7
 
 from durable_engine.models import Execution
+from durable_engine.storage.audit import AUDIT, AuditFacts
 from durable_engine.storage.connection import EngineConnection
 
 # Wakes a suspended execution and leaves every other as it is: a pending one is about to run, a running one compares
 # `signal` before it suspends, a paused one looks at its history when it is resumed.
-_WAKE = """signal = signal + 1,
+WAKE = """signal = signal + 1,
   ready_at = CASE WHEN status = 'SUSPENDED' THEN clock_timestamp() ELSE ready_at END,
   dispatched_at = CASE WHEN status = 'SUSPENDED' THEN clock_timestamp() ELSE dispatched_at END,
   wake_at = CASE WHEN status = 'SUSPENDED' THEN NULL ELSE wake_at END,
@@ -27,13 +29,13 @@ _WAKE = """signal = signal + 1,
 _APPEND = f"""
 WITH e AS (
   UPDATE durable_execution SET last_event_id = last_event_id + 1,
-    last_event_at = greatest(last_event_at, clock_timestamp()), {_WAKE}
+    last_event_at = greatest(last_event_at, clock_timestamp()), {WAKE}
   WHERE id = %(id)s RETURNING id, last_event_id, last_event_at, status
 ), ev AS (
-  INSERT INTO durable_event (execution_id, event_id, event_type, operation_id, parent_id, subtype, name, payload, error,
-                             details, event_at)
-  SELECT id, last_event_id, %(event_type)s, %(operation_id)s, %(parent_id)s, %(subtype)s, %(name)s, %(payload)s,
-         %(error)s, %(details)s::jsonb, last_event_at
+  INSERT INTO durable_event (execution_id, event_id, event_type, operation_id, parent_id, subtype, name, attempt,
+                             payload, error, details, event_at)
+  SELECT id, last_event_id, %(event_type)s, %(operation_id)s, %(parent_id)s, %(subtype)s, %(name)s, %(attempt)s,
+         %(payload)s, %(error)s, %(details)s::jsonb, last_event_at
   FROM e
 )
 SELECT status FROM e
@@ -48,6 +50,7 @@ def append_outside_event(
     parent_id: str | None = None,
     subtype: str | None = None,
     name: str | None = None,
+    attempt: int | None = None,
     payload: str | None = None,
     error: str | None = None,
     details: Mapping[str, object] | None = None,
@@ -65,6 +68,7 @@ def append_outside_event(
             "parent_id": parent_id,
             "subtype": subtype,
             "name": name,
+            "attempt": attempt,
             "payload": payload,
             "error": error,
             "details": None if details is None else json.dumps(details),
@@ -72,10 +76,79 @@ def append_outside_event(
     )
 
 
+# One round trip for the usual case. Both rows are locked in the order of all others, and what is asked of them is asked
+# of the versions that are locked: when another transaction came first, they are read again.
+_COMPLETE = f"""
+WITH x AS MATERIALIZED (
+  SELECT id FROM durable_execution
+  WHERE id = (SELECT execution_id FROM durable_callback WHERE id = %(callback_id)s) AND closed_at IS NULL FOR UPDATE
+), c AS (
+  UPDATE durable_callback c SET status = %(status)s, completed_at = clock_timestamp(), completed_by = %(completed_by)s
+  FROM x
+  WHERE c.id = %(callback_id)s AND c.execution_id = x.id AND c.status = 'STARTED'
+    AND coalesce(c.deadline > clock_timestamp(), true) AND coalesce(c.heartbeat_deadline > clock_timestamp(), true)
+  RETURNING c.execution_id, c.operation_id, c.parent_id, c.name
+), e AS (
+  UPDATE durable_execution SET last_event_id = last_event_id + 1,
+    last_event_at = greatest(last_event_at, clock_timestamp()), {WAKE}
+  FROM c WHERE durable_execution.id = c.execution_id
+  RETURNING durable_execution.id, last_event_id, last_event_at, status, queue, c.operation_id, c.parent_id, c.name
+), ev AS (
+  INSERT INTO durable_event (execution_id, event_id, event_type, operation_id, parent_id, subtype, name, payload, error,
+                             event_at)
+  SELECT id, last_event_id, %(event_type)s, operation_id, parent_id, 'Callback', name, %(payload)s, %(error)s,
+         last_event_at
+  FROM e
+), entry AS (
+  {AUDIT.format(id="%(audit_id)s", at="last_event_at", execution_id="id", operation_id="operation_id", source="e")}
+)
+SELECT id, operation_id, queue, status = 'PENDING' FROM e
+"""
+
+
+class CompletedCallback(NamedTuple):
+    """Whose callback was completed, and whether the execution is now PENDING and wants a hint on commit."""
+
+    execution_id: UUID
+    operation_id: str
+    queue: str
+    wants_hint: bool
+
+
+def complete_open_callback(
+    callback_id: UUID,
+    *,
+    status: str,
+    event_type: str,
+    completed_by: str,
+    audit: AuditFacts,
+    payload: str | None = None,
+    error: str | None = None,
+) -> CompletedCallback | None:
+    """Complete a callback that is open and in time, append its event, wake its execution, audit it: one statement.
+
+    Returns None, and changes nothing, when it is unknown, completed, late, or its execution has ended.
+    """
+    params: dict[str, Any] = {
+        **audit.parameters(),
+        "audit_id": uuid7(),
+        "callback_id": callback_id,
+        "status": status,
+        "event_type": event_type,
+        "completed_by": completed_by,
+        "payload": payload,
+        "error": error,
+    }
+    with django_connection.cursor() as cursor:
+        cursor.execute(_COMPLETE, params)
+        row = cursor.fetchone()
+    return None if row is None else CompletedCallback._make(row)
+
+
 def wake_execution(execution: Execution) -> bool:
     """Wake a locked execution without an event (an operator moved a timer). Returns whether it wants a hint."""
     return _returns_pending(
-        f"UPDATE durable_execution SET {_WAKE} WHERE id = %(id)s RETURNING status", {"id": execution.pk}
+        f"UPDATE durable_execution SET {WAKE} WHERE id = %(id)s RETURNING status", {"id": execution.pk}
     )
 
 
@@ -141,7 +214,7 @@ def wake_due(connection: EngineConnection, limit: int) -> list[UUID]:
     rows = connection.execute(
         # Materialised: a subquery with LIMIT may be run once for each row it is joined to.
         "WITH due AS MATERIALIZED ("
-        "   SELECT id FROM durable_execution WHERE status = 'SUSPENDED' AND wake_at <= clock_timestamp()"
+        "   SELECT id FROM durable_execution WHERE status = 'SUSPENDED' AND wake_at <= statement_timestamp()"
         "   ORDER BY wake_at LIMIT %s FOR UPDATE SKIP LOCKED)"
         " UPDATE durable_execution x SET status = 'PENDING', signal = signal + 1, ready_at = clock_timestamp(),"
         " dispatched_at = clock_timestamp(), wake_at = NULL FROM due WHERE x.id = due.id RETURNING x.id",
@@ -159,8 +232,9 @@ def undispatched(connection: EngineConnection, *, stale_seconds: float, limit: i
     """
     rows = connection.execute(
         "WITH ready AS MATERIALIZED ("
-        "   SELECT id FROM durable_execution WHERE status = 'PENDING' AND ready_at <= clock_timestamp()"
-        "   AND (dispatched_at IS NULL OR dispatched_at <= clock_timestamp() - %s * interval '1 second')"
+        "   SELECT id FROM durable_execution WHERE status = 'PENDING' AND ready_at <= statement_timestamp()"
+        "   AND (dispatched_at IS NULL OR dispatched_at <= statement_timestamp() - %s * interval '1 second')"
+        "   AND NOT EXISTS (SELECT FROM durable_function_pause f WHERE f.function = durable_execution.function)"
         "   ORDER BY priority DESC, ready_at LIMIT %s FOR UPDATE SKIP LOCKED)"
         " UPDATE durable_execution x SET dispatched_at = clock_timestamp() FROM ready WHERE x.id = ready.id"
         " RETURNING x.id",
@@ -172,9 +246,10 @@ def undispatched(connection: EngineConnection, *, stale_seconds: float, limit: i
 def due_callbacks(connection: EngineConnection, limit: int) -> list[UUID]:
     """Open callbacks past their deadline or heartbeat deadline. Unlocked: look again under the execution's lock."""
     rows = connection.execute(
-        "(SELECT id FROM durable_callback WHERE status = 'STARTED' AND deadline <= clock_timestamp() LIMIT %(limit)s)"
+        "(SELECT id FROM durable_callback WHERE status = 'STARTED'"
+        " AND deadline <= statement_timestamp() LIMIT %(limit)s)"
         " UNION (SELECT id FROM durable_callback WHERE status = 'STARTED'"
-        "        AND heartbeat_deadline <= clock_timestamp() LIMIT %(limit)s)",
+        "        AND heartbeat_deadline <= statement_timestamp() LIMIT %(limit)s)",
         {"limit": limit},
     )
     return [callback_id for (callback_id,) in rows]
@@ -184,21 +259,22 @@ def due_executions(connection: EngineConnection, limit: int) -> list[UUID]:
     """Live executions past their execution timeout; a paused one's clock stands still. Unlocked: look again."""
     rows = connection.execute(
         "SELECT id FROM durable_execution WHERE closed_at IS NULL AND status <> 'PAUSED'"
-        " AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT %s",
+        " AND expires_at <= statement_timestamp() ORDER BY expires_at LIMIT %s",
         (limit,),
     )
     return [execution_id for (execution_id,) in rows]
 
 
 def next_due(connection: EngineConnection) -> float | None:
-    """Seconds until the earliest timer, delayed start, callback deadline or execution timeout; None: nothing is due."""
+    """Seconds until the earliest timer, deadline, delayed start, timeout or schedule; None: nothing is due."""
     row = connection.execute(
         "SELECT extract(epoch FROM least("
         " (SELECT min(wake_at) FROM durable_execution WHERE status = 'SUSPENDED'),"
         " (SELECT min(deadline) FROM durable_callback WHERE status = 'STARTED'),"
         " (SELECT min(heartbeat_deadline) FROM durable_callback WHERE status = 'STARTED'),"
         " (SELECT min(ready_at) FROM durable_execution WHERE status = 'PENDING' AND dispatched_at IS NULL),"
-        " (SELECT min(expires_at) FROM durable_execution WHERE closed_at IS NULL AND status <> 'PAUSED')"
+        " (SELECT min(expires_at) FROM durable_execution WHERE closed_at IS NULL AND status <> 'PAUSED'),"
+        " (SELECT min(next_at) FROM durable_schedule WHERE paused_at IS NULL)"
         ") - clock_timestamp())::float8"
     ).fetchone()
     return None if row is None else row[0]

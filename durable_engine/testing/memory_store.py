@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 from durable_engine.core.ports import (
     Batch,
     EventType,
+    Guard,
     InvocationStore,
     LeaseLost,
+    NewChild,
     NewEvent,
+    News,
+    NewTimer,
     Outcome,
     RecordedEvent,
     Snapshot,
+    Target,
 )
 from durable_engine.testing.memory_execution import MemoryExecution
 
@@ -24,11 +30,13 @@ class MemoryStore(InvocationStore):
     `flushes_starts` records deferred events at once, as a store does for a body that runs longer than an instant.
     """
 
+    poll_seconds = 0.005  # of real time; whoever moves the virtual clock does not want to wait
+
     def __init__(self, execution: MemoryExecution, *, flushes_starts: bool = False) -> None:
         self._execution = execution
         self._fence = execution.claim()
         self._flushes_starts = flushes_starts
-        self._deferred: list[NewEvent] = []
+        self._deferred: list[Batch] = []
         self._seen = 0
         self._own: set[int] = set()
 
@@ -40,23 +48,55 @@ class MemoryStore(InvocationStore):
             self._check_lease()
             return self._snapshot()
 
-    def defer(self, event: NewEvent) -> None:
-        """Record an event before anything recorded later."""
+    def defer(
+        self,
+        event: NewEvent,
+        timer: NewTimer | None = None,
+        child: NewChild | None = None,
+        *,
+        guard: Guard | None = None,
+    ) -> None:
+        """Record an event, its timer and its child, before anything recorded later."""
         with self._execution.lock:
-            self._deferred.append(event)
+            if guard is not None:
+                guard()
+            timers, children = [] if timer is None else [timer], [] if child is None else [child]
+            self._deferred.append(Batch([event], timers, children=children))
             if self._flushes_starts:
                 self._check_lease()
                 self._record(Batch())
 
-    def checkpoint(self, batch: Batch) -> Sequence[RecordedEvent]:
+    def checkpoint(self, batch: Batch, *, guard: Guard | None = None) -> Sequence[RecordedEvent]:
         """Record the batch; return the outside events not seen before."""
         execution = self._execution
         with execution.lock:
+            if guard is not None:
+                guard()
             self._check_lease()
+            execution.check_keys(batch.callbacks)
             outside = self._unseen()
             self._record(batch)
             self._seen = len(execution.events)
             return outside
+
+    def transact(self, body: Callable[[], Batch], *, guard: Guard | None = None) -> Sequence[RecordedEvent]:
+        """Run the body, then record its batch: nothing here can be rolled back."""
+        return self.checkpoint(body(), guard=guard)
+
+    def refresh(self) -> News:
+        """Record what was deferred, fire due timers, and return what came in."""
+        execution = self._execution
+        with execution.lock:
+            self._check_lease()
+            self._record(Batch())
+            execution.fire_due()
+            self._check_lease()
+            outside = self._unseen()
+            self._seen = len(execution.events)
+            due = min(execution.timers.values(), default=None)
+            return News(
+                outside, frozenset(execution.timers), None if due is None else max(0.0, due - execution.clock())
+            )
 
     def suspend(self, batch: Batch) -> Snapshot | None:
         """Record the batch and give the execution up, unless something came in or is due."""
@@ -85,12 +125,14 @@ class MemoryStore(InvocationStore):
             succeeded = outcome.status == "SUCCEEDED"
             event_type = EventType.EXECUTION_SUCCEEDED if succeeded else EventType.EXECUTION_FAILED
             execution.error_type, execution.error_message = outcome.error_type, outcome.error_message
+            if outcome.successor is not None:
+                execution.begin_successor(outcome.successor)
             execution.close(outcome.status, event_type, payload=outcome.payload, error=outcome.error)
 
     def pause(self, batch: Batch, kind: str, reason: str) -> None:
         """Record the batch and wait for an operator."""
         self._give_up(batch, "PAUSED")
-        self._execution.pause_kind, self._execution.pause_reason = kind, reason
+        self._execution.pause(kind, reason)
 
     def release(self, batch: Batch) -> None:
         """Record the batch and hand the execution over; the claim does not count as a crash."""
@@ -108,6 +150,14 @@ class MemoryStore(InvocationStore):
         """Return the opaque id of a callback."""
         return callback_id(self._execution.id, operation_id)
 
+    def find_function(self, name: str, version: int | None) -> Target:
+        """Return a function that the test knows."""
+        return self._execution.functions.find(name, version)
+
+    def new_execution_id(self) -> str:
+        """Return an id that no execution has."""
+        return str(uuid4())
+
     def _snapshot(self) -> Snapshot:
         execution = self._execution
         self._seen = len(execution.events)
@@ -119,6 +169,7 @@ class MemoryStore(InvocationStore):
             list(execution.events),
             frozenset(execution.timers),
             execution.crash_count,
+            str(uuid4()),
         )
 
     def _unseen(self) -> list[RecordedEvent]:
@@ -130,7 +181,8 @@ class MemoryStore(InvocationStore):
 
     def _record(self, batch: Batch) -> None:
         execution = self._execution
-        for new in [*self._deferred, *batch.events]:
+        batches, self._deferred = [*self._deferred, batch], []
+        for new in (event for each in batches for event in each.events):
             self._own.add(len(execution.events) + 1)
             execution.record(
                 RecordedEvent(
@@ -147,9 +199,10 @@ class MemoryStore(InvocationStore):
                 ),
                 new.occurred,
             )
-        self._deferred.clear()
-        execution.add_timers(batch.timers)
+        execution.add_timers([timer for each in batches for timer in each.timers])
         execution.add_callbacks(batch.callbacks)
+        execution.add_children([child for each in batches for child in each.children])
+        execution.abandon([id for each in batches for id in each.abandoned])
         execution.tags.update(batch.tags)
         if batch.status_text is not None:
             execution.status_text = batch.status_text

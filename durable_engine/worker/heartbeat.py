@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import django.db
@@ -27,10 +29,11 @@ from durable_engine import dispatch
 from durable_engine.models import Execution, ExecutionStatus
 from durable_engine.sdk import registry
 from durable_engine.services.functions import register_served_functions
+from durable_engine.services.remote_functions import follow_remote_functions
 from durable_engine.storage import leases
-from durable_engine.storage.checkpoints import PostgresInvocation
 from durable_engine.storage.connection import ConnectionHolder, EngineConnection
 from durable_engine.storage.leases import Claim, Held, WorkerLost
+from durable_engine.storage.remote_functions import show_functions
 from durable_engine.storage.server import DATABASE_ERRORS
 
 FIRST_RETRY_SECONDS = 0.1
@@ -41,12 +44,20 @@ DIED = "the process ended in the middle of an invocation"
 logger = logging.getLogger(__name__)
 
 
+class Losable(Protocol):
+    """What is told that its execution is somebody else's."""
+
+    def lose(self) -> None:
+        """Write nothing more."""
+        ...
+
+
 @dataclass(eq=False)
 class Running:
     """An invocation that this process runs now. `must_end_by` is monotonic: when its time limit is over."""
 
     claim: Claim
-    invocation: PostgresInvocation
+    invocation: Losable
     must_end_by: float
     lost: bool = False
 
@@ -109,9 +120,13 @@ class Heartbeat:
             return claim
 
     @contextmanager
-    def running(self, claim: Claim, invocation: PostgresInvocation) -> Iterator[None]:
-        """Watch over an invocation while it runs. One that a dying process leaves stays, for `stop` to give back."""
-        entry = Running(claim, invocation, time.monotonic() + claim.invocation_seconds)
+    def running(self, claim: Claim, invocation: Losable, *, may_block: bool = True) -> Iterator[None]:
+        """Watch over an invocation while it runs. One that a dying process leaves stays, for `stop` to give back.
+
+        Unless it `may_block` the process for longer than its time limit, the process is not ended for that.
+        """
+        must_end_by = time.monotonic() + claim.invocation_seconds if may_block else math.inf
+        entry = Running(claim, invocation, must_end_by)
         self._running.append(entry)
         try:
             yield
@@ -207,6 +222,9 @@ class Heartbeat:
             self._register(connection)
         self._last_beat = time.monotonic()
         _tell_lost(running, held)
+        if follow_remote_functions(connection):
+            register_served_functions()
+            show_functions(connection, self._worker_id or worker_id, _served())
         if self._draining and not self._drain_shown:
             leases.drain_worker(connection, self._worker_id or worker_id)
             self._drain_shown = True
@@ -215,13 +233,14 @@ class Heartbeat:
         self._unclaim(connection)
 
     def _register(self, connection: EngineConnection) -> UUID:
+        follow_remote_functions(connection)
         register_served_functions()
         self._worker_id = leases.register_worker(
             connection,
             hostname=socket.gethostname(),
             pid=os.getpid(),
             release=_release(),
-            functions=[handler.key for handler in registry.all_handlers()],
+            functions=_served(),
             queues=settings.DURABLE_QUEUES,
         )
         self._drain_shown = False
@@ -288,6 +307,10 @@ def _claim_of(execution: Execution) -> Claim:
         invocation_started_at=execution.invocation_started_at,
         invocation_seconds=0.0,
     )
+
+
+def _served() -> list[str]:
+    return [handler.key for handler in registry.all_handlers()]
 
 
 def _release() -> str:

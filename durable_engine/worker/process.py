@@ -12,6 +12,7 @@ from uuid import UUID
 from billiard.pool import EX_RECYCLE
 from billiard.process import current_process
 
+from durable_engine.worker.handler_log import HandlerLog
 from durable_engine.worker.heartbeat import Heartbeat
 from durable_engine.worker.loop import InvocationLoop
 from durable_engine.worker.parent import Parent
@@ -27,7 +28,9 @@ class WorkerProcess:
 
     def __init__(self, parent_socket: Path | None) -> None:
         self._heartbeat = Heartbeat(self._announce)
-        self._loop = InvocationLoop(self._heartbeat)
+        self._handler_log = HandlerLog.of_settings()
+        self._handler_log.install()
+        self._loop = InvocationLoop(self._heartbeat, self._handler_log)
         self._busy = False
         self._leaving = False
         orders: dict[str, Callable[[], None]] = {"drain": self._drain_in_pool, "end": self._end}
@@ -35,14 +38,14 @@ class WorkerProcess:
         self._heartbeat.start()
 
     def follow(self, hinted: UUID) -> None:
-        """Do what a hint asks for. After an abandoned step body, end the process when the task is over."""
+        """Do what a hint asks for. After an abandoned body, end the process when the task is over."""
         self._busy = True
         try:
             self._loop.follow(hinted)
         finally:
             self._busy = False
         if self._loop.tainted:
-            logger.warning("a step body that timed out is still running; this process makes room for a fresh one")
+            logger.warning("a body that was abandoned is still running; this process makes room for a fresh one")
             self._leave_after_task()
 
     def drain(self) -> None:
@@ -53,6 +56,7 @@ class WorkerProcess:
     def stop(self) -> None:
         """End the worker: the process is about to exit."""
         self._heartbeat.stop()
+        self._handler_log.uninstall()
         if self._parent is not None:
             self._parent.leave()
 

@@ -1,11 +1,41 @@
 """Example handlers, one file a pattern. Importing this package registers all of them."""
 
 from examples.durable_functions import (
+    access_request,
+    ai_draft,
     booking_saga,
+    conditional_branch,
     data_pipeline,
     document_approval,
+    document_review,
+    endless_loop,
+    expense_approval,
+    fan_out,
     flaky_payment,
+    function_chain,
+    job_monitor,
+    onboarding,
     order_processing,
+    payment_flow,
+    report_polling,
 )
 
-__all__ = ["booking_saga", "data_pipeline", "document_approval", "flaky_payment", "order_processing"]
+__all__ = [
+    "access_request",
+    "ai_draft",
+    "booking_saga",
+    "conditional_branch",
+    "data_pipeline",
+    "document_approval",
+    "document_review",
+    "endless_loop",
+    "expense_approval",
+    "fan_out",
+    "flaky_payment",
+    "function_chain",
+    "job_monitor",
+    "onboarding",
+    "order_processing",
+    "payment_flow",
+    "report_polling",
+]

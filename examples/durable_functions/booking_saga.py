@@ -1,5 +1,6 @@
 """A saga: when one booking fails, those made before it are cancelled in reverse order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 from uuid import NAMESPACE_OID, uuid5
@@ -48,15 +49,20 @@ def booking_saga(trip: TripInput, context: DurableContext) -> dict[str, object]:
     """
     booked: list[tuple[str, str]] = []
     try:
-        for kind in BOOKINGS:
-            reference = context.step(book(kind, trip), name=f"book {kind}", config=WHILE_UNREACHABLE)
-            booked.append((kind, reference))
+        with context.saga(UNTIL_DONE) as saga:
+            for kind in BOOKINGS:
+                # Undone only once it has succeeded: "nothing available" means that nothing was booked. Where an error
+                # leaves that open, `saga.add` the cancellation before, by the idempotency key of the booking.
+                reference = saga.step(
+                    book(kind, trip),
+                    cancellation_of(kind),
+                    name=f"book {kind}",
+                    config=WHILE_UNREACHABLE,
+                    compensation_name=f"cancel {kind}",
+                )
+                booked.append((kind, reference))
     except StepError as error:
         context.logger.warning("trip %s: %s", trip.trip, error)
-        # "Nothing available" means that nothing was booked. After an error that leaves it open, such as a lost answer,
-        # the booking that failed has to be cancelled too, by the idempotency key it was made with.
-        for kind, reference in reversed(booked):
-            context.step(cancel(kind, reference), name=f"cancel {kind}", config=UNTIL_DONE)
         return {"trip": trip.trip, "outcome": "cancelled", "reason": str(error), "cancelled": [*reversed(booked)]}
     return {"trip": trip.trip, "outcome": "booked", "bookings": booked}
 
@@ -69,7 +75,10 @@ def book(step: StepContext, kind: str, trip: TripInput) -> str:
     return f"{kind}-{uuid5(NAMESPACE_OID, step.idempotency_key).hex[:8]}"
 
 
-@durable_step
-def cancel(step: StepContext, kind: str, reference: str) -> None:
+def cancellation_of(kind: str) -> Callable[[StepContext, str], None]:
     """Stand in for the cancellation. Cancelling twice must be harmless, because a body can run twice."""
-    step.logger.info("%s booking %s cancelled", kind, reference)
+
+    def cancel(step: StepContext, reference: str) -> None:
+        step.logger.info("%s booking %s cancelled", kind, reference)
+
+    return cancel

@@ -1,7 +1,7 @@
 // Asks the server for changes: <div data-poll data-url=… data-version=… data-seconds="2">.
 // The answer is 204 when nothing has changed, else regions that replace their namesakes (hx-swap-oob), this one among
 // them; a region without data-poll ends it. Asks less often while nothing changes, with jitter so that many open pages do
-// not ask at once, and not at all while the tab is hidden, a dialog is open or somebody types.
+// not ask at once, and not at all while the tab is hidden, rows are ticked, a dialog or menu is open or somebody types.
 (() => {
   const SLOWEST = 10;
   const BACK_OFF = 1.25;
@@ -11,7 +11,9 @@
 
   const poller = () => document.querySelector("[data-poll]");
   const typing = () => document.activeElement?.matches("input:not([type=checkbox]), textarea, select") ?? false;
-  const held = () => document.hidden || typing() || document.querySelector("dialog[open]") !== null;
+  const ticked = () => document.querySelector("[data-tick]:checked") !== null;
+  const held = () =>
+    document.hidden || typing() || ticked() || document.querySelector("dialog[open], details.menu[open]") !== null;
 
   function state(kind, text) {
     for (const element of document.querySelectorAll("[data-live]")) {
@@ -38,7 +40,7 @@
 
   async function askOnce(element) {
     if (held()) {
-      state("off", typing() ? "Paused while you type" : "Paused");
+      state("off", typing() ? "Paused while you type" : ticked() ? "Paused while rows are ticked" : "Paused");
       later(1);
       return;
     }

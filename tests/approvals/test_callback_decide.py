@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from durable_engine.models import AuditEntry, Callback, Event, Execution
+from tests.approvals.people import opened, user
 from tests.dashboard.corpus import HOSTILE, executable_parts
 from tests.html import words
 from tests.seeds import Story, document_that_waits, person
@@ -149,6 +150,18 @@ def test_what_cannot_be_accepted_leaves_the_request_open_and_the_text_in_place(
     response = log_in("Approver").post(url(story), {"message": "typed with care", **data})
     assert response.status_code == 422
     assert problem in response.content.decode()
+    assert Callback.objects.get().status == "STARTED"
+
+
+def test_where_certain_people_are_asked_nobody_gets_around_them(log_in: Callable[..., Client]) -> None:
+    user("ana", "finance")
+    request = opened()
+    approver = log_in("Approver")
+
+    address = reverse("approvals:callback-decide", args=[request.execution_id, request.operation_id])
+    for response in (approver.get(address), approver.post(address, {"decision": "approve"})):
+        assert response["Location"] == reverse("approvals:request-detail", args=[request.pk])
+    assert approver.get(reverse("approvals:request-detail", args=[request.pk])).status_code == 404
     assert Callback.objects.get().status == "STARTED"
 
 

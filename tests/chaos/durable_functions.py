@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from durable_engine import (
@@ -12,7 +13,10 @@ from durable_engine import (
     ChildConfig,
     DurableContext,
     Duration,
+    InvokeError,
     JitterStrategy,
+    ParallelBranch,
+    ParallelConfig,
     RetryStrategyConfig,
     StepConfig,
     StepContext,
@@ -31,9 +35,11 @@ from tests.chaos.programs import (
     CALLBACK_TIMED_OUT,
     CHILD_FAILED,
     ENOUGH_ATTEMPTS,
+    INVOKE_FAILED,
     STEP_FAILED,
     Op,
     Program,
+    invoked,
     step_value,
 )
 
@@ -63,6 +69,18 @@ def chaos_losing(program: Program, context: DurableContext) -> list[Any]:
     return _Interpreter(context).run(program, context)
 
 
+@durable_execution(name="chaos-leaving", queue="leaving")
+def chaos_leaving(program: Program, context: DurableContext) -> list[Any]:
+    """Run a program in the worker that is stopped in order all the time."""
+    return _Interpreter(context).run(program, context)
+
+
+@durable_execution(name="chaos-invoked")
+def chaos_invoked(program: Program, context: DurableContext) -> list[Any]:
+    """Run a program that another one invokes."""
+    return _Interpreter(context).run(program, context)
+
+
 @durable_execution(name="chaos-poison")
 def chaos_poison(program: Program, context: DurableContext) -> None:
     """Never comes past its only step."""
@@ -77,10 +95,11 @@ def chaos_poison(program: Program, context: DurableContext) -> None:
 
 class _Interpreter:
     def __init__(self, context: DurableContext) -> None:
-        self.execution_id = context.execution_context.durable_execution_arn
-        # No handler can see the fence of its lease; the checks of the ledger need it.
         self.program = ""
-        self.fence: int = context.invocation.store._claim.fence  # type: ignore[attr-defined]
+        # No handler can see the fence of its lease; the checks of the ledger need it.
+        claim = context.invocation.store._claim  # type: ignore[attr-defined]
+        self.execution_id = str(claim.execution_id)
+        self.fence: int = claim.fence
 
     def run(self, program: Program, context: DurableContext) -> list[Any]:
         self.program = program["name"]
@@ -136,6 +155,19 @@ class _Interpreter:
             return context.run_in_child_context(body, op["n"], ChildConfig())
         except ChildContextError:
             return CHILD_FAILED
+
+    def parallel(self, op: Op, context: DurableContext) -> Any:
+        branches = [ParallelBranch(partial(self.run_all, each["ops"]), each["n"]) for each in op["ops"]]
+        batch = context.parallel(branches, op["n"], ParallelConfig(max_concurrency=op["max_concurrency"]))
+        batch.throw_if_error()
+        return batch.get_results()
+
+    def invoke(self, op: Op, context: DurableContext) -> Any:
+        program = next(each for each in invoked({"name": self.program, "ops": [op]}))
+        try:
+            return context.invoke("chaos-invoked", program, op["n"])
+        except InvokeError:
+            return INVOKE_FAILED
 
     def callback(self, op: Op, context: DurableContext) -> Any:
         opened = context.create_callback(op["n"], CallbackConfig(Duration(op["timeout"])))

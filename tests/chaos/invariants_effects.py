@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from tests.chaos.ledger import Entry
-from tests.chaos.programs import ExpectedOperation, Program, expected_values, walk
-from tests.chaos.world import CALLBACK_OUTCOMES, CLOSED, EventRow, ExecutionRow, World
+from tests.chaos.programs import ExpectedOperation, Program, expected_values, lanes, walk
+from tests.chaos.world import CLOSED, EventRow, ExecutionRow, World
 
 
 def replays_deliver_the_same(world: World) -> Iterator[str]:
@@ -83,7 +83,7 @@ def programs_come_to_what_they_must(world: World) -> Iterator[str]:
         events = world.events[execution.id]
         expected = {op.id: op for op in world.operations_of(program)}
         yield from _operation_differences(execution, events, expected)
-        yield from _result_differences(execution, program, events, expected)
+        yield from _result_differences(world, execution, program)
 
 
 def _operation_differences(
@@ -104,14 +104,7 @@ def _operation_differences(
         yield f"{execution.id}: operations {sorted(set(wanted) - ended)} have no outcome"
 
 
-def _result_differences(
-    execution: ExecutionRow, program: Program, events: list[EventRow], expected: Mapping[str, ExpectedOperation]
-) -> Iterator[str]:
-    outcomes: dict[str, tuple[str, str | None]] = {}
-    for event in events:
-        if event.event_type in CALLBACK_OUTCOMES and event.operation_id is not None and event.operation_id in expected:
-            op = expected[event.operation_id].op
-            outcomes[op["n"]] = (CALLBACK_OUTCOMES[event.event_type], event.payload)
+def _result_differences(world: World, execution: ExecutionRow, program: Program) -> Iterator[str]:
     status = "FAILED" if program["end"] == "raise" else "SUCCEEDED"
     if execution.status != status:
         yield f"{execution.id}: {execution.status} ({execution.error_type}), its program must end {status}"
@@ -121,12 +114,13 @@ def _result_differences(
             yield f"{execution.id}: failed with {execution.error_type}"
         return
     try:
-        wanted = expected_values(program["ops"], outcomes)
+        wanted = expected_values(program["ops"], world.outcomes_of(execution))
     except KeyError as missing:
         yield f"{execution.id}: callback {missing} has no outcome"
         return
-    if json.loads(events[-1].payload or "null") != wanted:
-        result = (events[-1].payload or "")[:200]
+    payload = world.events[execution.id][-1].payload or "null"
+    if json.loads(payload) != wanted:
+        result = payload[:200]
         yield f"{execution.id}: result {result}, its program must give {json.dumps(wanted)[:200]}"
 
 
@@ -146,8 +140,8 @@ def poison_is_paused(world: World) -> Iterator[str]:
 
 
 def stopped_runs_no_further(world: World) -> Iterator[str]:
-    """I16: after a stop at most the body that was about to begin still runs, and none under a new lease."""
-    for execution, _ in world.interpreted():
+    """I16: after a stop at most the body that a branch was about to begin still runs, and none under a new lease."""
+    for execution, program in world.interpreted():
         if execution.status != "STOPPED" or execution.closed_at is None:
             continue
         late = [
@@ -157,26 +151,24 @@ def stopped_runs_no_further(world: World) -> Iterator[str]:
         ]
         if any(entry.fence >= execution.fence for entry in late):
             yield f"{execution.id}: a body ran under a lease granted after the stop"
-        for fence, count in Counter(entry.fence for entry in late).items():
+        lane_of = {op["n"]: lane for op, lane in lanes(program["ops"])}
+        for (fence, lane), count in Counter((entry.fence, lane_of.get(entry.name)) for entry in late).items():
             if count > 1:
-                yield f"{execution.id}: {count} bodies under fence {fence} began after the stop"
+                yield f"{execution.id}: {count} bodies {lane or ''} under fence {fence} began after the stop"
 
 
 def bodies_follow_the_program(world: World) -> Iterator[str]:
-    """I18: under one lease the bodies of an execution begin in the order of its program."""
+    """I18: under one lease the bodies of each branch of an execution begin in the order of its program."""
     for execution, program in world.interpreted():
-        order = {op["n"]: number for number, op in enumerate(_in_call_order(program["ops"]))}
-        newest: dict[int, int] = {}
+        order = {op["n"]: (number, lane) for number, (op, lane) in enumerate(lanes(program["ops"]))}
+        newest: dict[tuple[int, str], int] = {}
         for entry in world.ledger_by_execution[execution.id]:
             if entry.phase != "begin" or entry.name not in order:
                 continue
-            if order[entry.name] < newest.get(entry.fence, -1):
+            number, lane = order[entry.name]
+            if number < newest.get((entry.fence, lane), -1):
                 yield f"{execution.id} {entry.name}: began after a later step under fence {entry.fence}"
-            newest[entry.fence] = order[entry.name]
-
-
-def _in_call_order(ops: list[dict[str, object]]) -> list[dict[str, object]]:
-    return list(walk(ops))
+            newest[entry.fence, lane] = number
 
 
 def logs_are_clean(world: World) -> Iterator[str]:

@@ -14,19 +14,21 @@ from tests.chaos.client import Crew, Journal, Starter
 from tests.chaos.holds import Holder
 from tests.chaos.marks import Mark
 from tests.chaos.nemeses import Freezer
-from tests.chaos.programs import Generator, Op, Program, callback_operation, expected_operations, walk
+from tests.chaos.programs import Generator, Op, Program, callback_operation, expected_operations, invoked, walk
 from tests.chaos.stack import LEASE_SECONDS
 from tests.chaos.world import Sample
 
 MOST_LIVE = 40
+# Of the programs whose worker is stopped in order all the time; it has fewer processes.
+MOST_LEAVING = 6
 STARTS_PER_SECOND = 7.0
 # A callback that is open for so long was not completed by its plan: its mark was lost with a process.
 FORGOTTEN_SECONDS = 1.5
 SAMPLED = 60
 
 _OPEN_CALLBACKS = """
-SELECT e.name, c.execution_id::text, c.operation_id
-FROM durable_callback c JOIN durable_execution e ON e.id = c.execution_id
+SELECT s.payload::json ->> 'name', c.execution_id::text, c.operation_id
+FROM durable_callback c JOIN durable_event s ON s.execution_id = c.execution_id AND s.event_id = 1
 WHERE c.status = 'STARTED' AND c.deadline IS NULL AND c.created_at < clock_timestamp() - %s * interval '1 second'
 """
 _CLOSED_SAMPLE = """
@@ -53,7 +55,10 @@ JOIN LATERAL (
 ) suspend ON true
 WHERE c.status IN ('SUCCEEDED', 'FAILED') AND c.completed_at > clock_timestamp() - interval '5 seconds'
 """
-_LIVE = "SELECT count(*) FROM durable_execution WHERE status IN ('PENDING', 'RUNNING', 'SUSPENDED')"
+_LIVE = """
+SELECT count(*) FILTER (WHERE queue <> 'leaving'), count(*) FILTER (WHERE queue = 'leaving')
+FROM durable_execution WHERE status IN ('PENDING', 'RUNNING', 'SUSPENDED')
+"""
 
 
 class Load:
@@ -64,6 +69,7 @@ class Load:
         self.samples: list[Sample] = []
         self.crew = Crew(5)
         self.live = 0
+        self.leaving = 0
         self.holder: Holder | None = None
         self.generator = Generator(seed)
         self._rng = random.Random(f"{seed}/load")
@@ -80,7 +86,7 @@ class Load:
 
     def start(self) -> None:
         """Begin."""
-        for target in (self._start_programs, self._watch):
+        for target in (self._start_programs, self._start_leaving, self._watch):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
 
     def stop_starting(self) -> None:
@@ -106,7 +112,7 @@ class Load:
         for _ in range(count):
             program = self.generator.program(1_000_000 + self._next("tail"))
             program.pop("stop", None)
-            self.programs[program["name"]] = program
+            self._know(program)
             self._starter.start("chaos", program["name"], program)
             names.append(program["name"])
         return names
@@ -142,9 +148,21 @@ class Load:
                 self._start_one(self.generator.program(self._next("program")))
             time.sleep(self._rng.uniform(0.5, 1.5) / STARTS_PER_SECOND)
 
+    def _start_leaving(self) -> None:
+        while self._starting:
+            if self.leaving < MOST_LEAVING:
+                program = self.generator.leaving(self._next("leaving"))
+                self.programs[program["name"]] = program
+                self._starter.start("chaos-leaving", program["name"], program)
+            time.sleep(0.4)
+
+    def _know(self, program: Program) -> None:
+        for each in (program, *invoked(program)):
+            self.programs[each["name"]] = each
+
     def _start_one(self, program: Program) -> None:
         name = program["name"]
-        self.programs[name] = program
+        self._know(program)
         by_web = self._rng.random() < 0.2
         execution_id = self._starter.start("chaos", name, program, by_web=by_web)
         if self._rng.random() < 0.1:  # somebody else asks for the same
@@ -194,8 +212,7 @@ class Load:
                 time.sleep(0.2)
 
     def _look(self, connection: psycopg.Connection) -> None:
-        row = connection.execute(_LIVE).fetchone()
-        self.live = row[0] if row else 0
+        self.live, self.leaving = connection.execute(_LIVE).fetchone() or (0, 0)
         for execution_id, *closed in connection.execute(_CLOSED_SAMPLE, [SAMPLED]):
             self.samples.append(Sample(execution_id, tuple(closed)))
         for execution_id, seconds in connection.execute(_HELD_BY_THE_LOST, {"lease": LEASE_SECONDS}):

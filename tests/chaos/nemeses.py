@@ -53,6 +53,7 @@ class Nemeses:
             Nemesis("kill a worker child", 4, self.kill_child),
             Nemesis("kill a worker group", 45, self.kill_group),
             Nemesis("stop a worker group in order", 10, self.stop_group),
+            Nemesis("stop the leaving worker in order", 3, self.stop_leaving),
             Nemesis("freeze a worker past its lease", 7, freeze),
             Nemesis("restart Postgres at once", 75, self.restart_postgres),
             Nemesis("terminate a Postgres backend", 7, self.terminate_backend),
@@ -135,10 +136,18 @@ class Nemeses:
     def stop_group(self) -> None:
         """SIGTERM, as a deploy does; the group is started again when it has gone."""
         groups = [group for group in self._main_workers() if group.name not in self._stopping]
-        if groups and groups[0].process is not None:
-            group = groups[0]
-            self._stopping[group.name] = time.monotonic()
-            kill_process(group.pid, signal.SIGTERM)
+        if groups:
+            self._stop_in_order(groups[0])
+
+    def stop_leaving(self) -> None:
+        """SIGTERM to the worker whose processes die while they hand over what they run."""
+        group = self._stack.groups["worker-leaving"]
+        if group.pid and group.children() and group.name not in self._stopping:
+            self._stop_in_order(group)
+
+    def _stop_in_order(self, group: Group) -> None:
+        self._stopping[group.name] = time.monotonic()
+        kill_process(group.pid, signal.SIGTERM)
 
     def restart_postgres(self) -> None:
         """Crash the server and start it again."""

@@ -21,6 +21,7 @@ DEEPEST = 3
 DOOMED = 99
 
 STEP_FAILED = {"error": "step"}
+INVOKE_FAILED = {"error": "invoke"}
 CHILD_FAILED = {"error": "child"}
 CALLBACK_FAILED = {"error": "callback"}
 CALLBACK_TIMED_OUT = {"error": "timeout"}
@@ -71,6 +72,11 @@ class Generator:
             callback["ops"] += [{"k": "wait", "n": maker.name("wait"), "seconds": 0.2}, maker.step()]
         return {"name": f"held{number}", "ops": [callback, maker.step()], "end": "return"}
 
+    def leaving(self, number: int) -> Program:
+        """Return a program that is always between two short steps, so that an orderly stop finds it at work."""
+        maker = _Maker(random.Random(f"{self._seed}/leaving/{number}"))
+        return {"name": f"leaving{number}", "ops": [maker.step(ms=15) for _ in range(40)], "end": "return"}
+
 
 class _Maker:
     def __init__(self, rng: random.Random) -> None:
@@ -95,7 +101,9 @@ class _Maker:
     def op(self, depth: int) -> Op:
         kinds = {"step": 40, "flaky": 9, "doomed": 4, "wait": 11, "callback": 16, "wait_for_callback": 10}
         if depth < DEEPEST:
-            kinds["child"] = 10
+            kinds |= {"child": 8, "parallel": 8}
+        if depth == 0:
+            kinds["invoke"] = 5
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "step":
             return self.step()
@@ -110,8 +118,24 @@ class _Maker:
             return self.callback(depth)
         if kind == "wait_for_callback":
             return self.answered({"k": kind, "n": self.name("ask"), "ms": self.rng.randint(2, 10)})
+        return self.composed(kind, depth)
+
+    def composed(self, kind: str, depth: int) -> Op:
+        if kind == "parallel":
+            return self.parallel(depth)
         inner = self.ops(self.rng.randint(1, 3), depth + 1)
-        return {"k": "child", "n": self.name("child"), "ops": inner, "fails": self.rng.random() < 0.15}
+        fails = self.rng.random() < 0.15
+        if kind == "child":
+            return {"k": kind, "n": self.name(kind), "ops": inner, "fails": fails}
+        return {"k": kind, "n": self.name(kind), "program": {"ops": inner, "end": "raise" if fails else "return"}}
+
+    def parallel(self, depth: int) -> Op:
+        branches = [
+            {"k": "branch", "n": self.name("branch"), "ops": self.ops(self.rng.randint(1, 2), depth + 1)}
+            for _ in range(self.rng.randint(2, 4))
+        ]
+        most = self.rng.choice((None, None, 1, 2))
+        return {"k": "parallel", "n": self.name("parallel"), "ops": branches, "max_concurrency": most}
 
     def step(
         self,
@@ -171,6 +195,20 @@ def walk(ops: list[Op]) -> Iterator[Op]:
         yield from walk(op.get("ops", []))
 
 
+def invoked(program: Program) -> Iterator[Program]:
+    """Yield the programs that a program has others run, named as they name themselves."""
+    for op in walk(program["ops"]):
+        if op["k"] == "invoke":
+            yield {"name": f"{program['name']}/{op['n']}", **op["program"]}
+
+
+def lanes(ops: list[Op], lane: str = "") -> Iterator[tuple[Op, str]]:
+    """Yield every operation, as `walk` does, with the branch whose order it keeps."""
+    for op in ops:
+        yield op, lane
+        yield from lanes(op.get("ops", []), op["n"] if op["k"] == "branch" else lane)
+
+
 def expected_operations(ops: list[Op], parent_id: str | None = None, prefix: str = "") -> list[ExpectedOperation]:
     """Return the operations of a completed history, with the ids they get."""
     found: list[ExpectedOperation] = []
@@ -184,7 +222,7 @@ def expected_operations(ops: list[Op], parent_id: str | None = None, prefix: str
             found.append(ExpectedOperation(id_, parent_id, _SUBTYPES[op["k"]], op["n"], op))
             if op["k"] == "callback":  # its operations are those of the same context
                 add(op["ops"])
-            elif op["k"] == "child":
+            elif op["k"] in {"child", "parallel", "branch"}:
                 found.extend(expected_operations(op["ops"], id_, f"{id_}-"))
             elif op["k"] == "wait_for_callback":
                 create, submit = f"{op['n']} create callback id", f"{op['n']} submitter"
@@ -201,6 +239,9 @@ _SUBTYPES = {
     "callback": "Callback",
     "wait_for_callback": "WaitForCallback",
     "child": "RunInChildContext",
+    "parallel": "Parallel",
+    "branch": "ParallelBranch",
+    "invoke": "ChainedInvoke",
 }
 
 
@@ -228,7 +269,12 @@ def _value(op: Op, outcomes: Mapping[str, tuple[str, str | None]]) -> Any:
         return STEP_FAILED if op["fails"] >= op["attempts"] else step_value(op)
     if kind == "wait":
         return None
+    if kind == "invoke":
+        program = op["program"]
+        return INVOKE_FAILED if program["end"] == "raise" else expected_values(program["ops"], outcomes)
     inner = expected_values(op.get("ops", []), outcomes)
+    if kind in {"parallel", "branch"}:
+        return inner
     if kind == "child":
         return CHILD_FAILED if op["fails"] else inner
     status, text = outcomes[op["n"]]

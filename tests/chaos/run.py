@@ -36,16 +36,18 @@ TAIL_SECONDS = 30.0
 
 # How often a hit of a place kills its process, in percent: such that each place kills about as often as the others.
 KILL_PERCENT = {
-    "claim.committed": 2.0,
-    "checkpoint.before": 0.7,
-    "checkpoint.committed": 0.7,
-    "suspend.before": 1.8,
-    "suspend.committed": 1.8,
-    "close.before": 5.0,
-    "close.committed": 5.0,
+    "claim.committed": 3.5,
+    "checkpoint.before": 1.3,
+    "checkpoint.committed": 1.3,
+    "suspend.before": 3.5,
+    "suspend.committed": 3.5,
+    "close.before": 9.0,
+    "close.committed": 9.0,
     "release.before": 50.0,
     "release.committed": 90.0,
 }
+# The worker that is stopped all the time dies nowhere else.
+LEAVING = ("release.before", "release.committed")
 LOST_REPLY_PERCENT = 5
 
 
@@ -120,11 +122,13 @@ class _Run:
         kills = ",".join(f"{name}=kill:{stack.kills}%{percent}" for name, percent in KILL_PERCENT.items())
         stack.start_worker("worker-a", children=2, failpoints=f"{kills},{lost}")
         stack.start_worker("worker-b", failpoints=lost)
+        leaving = ",".join(f"{name}=kill:{stack.kills}%{KILL_PERCENT[name]}" for name in LEAVING)
+        stack.start_worker("worker-leaving", children=3, queue="leaving", failpoints=leaving)
         stack.start_worker("worker-held", queue="held", failpoints=held_failpoints(stack.holds))
         losing = losing_failpoints(stack.losing_holds, stack.kills)
         stack.start_worker("worker-losing", queue="losing", failpoints=losing)
         load = self._make_load()
-        until(lambda: self._count("durable_worker WHERE lost_at IS NULL") >= 5, "five workers", START_SECONDS)
+        until(lambda: self._count("durable_worker WHERE lost_at IS NULL") >= 8, "eight workers", START_SECONDS)
         load.start()
         return load
 

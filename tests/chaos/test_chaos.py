@@ -1,4 +1,4 @@
-"""A short run of every fault with a new seed. `make chaos` is longer, and begins with the seeds that once failed."""
+"""A short run of every fault. `make chaos` is longer, takes a new seed, and begins with those that once failed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 
 from tests.chaos.stack import ROOT
 
-SECONDS = 12
+SECONDS = 8
+SEED = 1
 
 
 @pytest.mark.process
 @pytest.mark.timeout(300)
 def test_every_invariant_holds_through_every_fault() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--no-cases", "--seconds", str(SECONDS)],
+        [sys.executable, "-m", "tests.chaos", "--no-cases", "--seconds", str(SECONDS), "--seed", str(SEED)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -48,7 +48,7 @@ def test_a_checkpoint_that_commits_after_its_connection_broke_is_recorded_once(h
 
 
 def wait_until_waiting(connection: psycopg.Connection[tuple[object, ...]], count: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while connection.execute(WAITING).fetchone() != (count,):
         assert time.monotonic() < deadline, f"{count} statements do not wait for the row"
         time.sleep(0.01)

@@ -290,7 +290,8 @@ def test_programs_hold_every_kind_of_operation_and_name_each_once() -> None:
         assert len(ids) == len(set(ids))
         kinds |= {op["k"] for op in ops}
         kinds |= {"doomed" for op in ops if op.get("fails") == DOOMED}
-    assert kinds == {"step", "doomed", "wait", "callback", "wait_for_callback", "child"}
+    basic = {"step", "doomed", "wait", "callback", "wait_for_callback"}
+    assert kinds == basic | {"child", "parallel", "branch", "invoke"}
 
 
 @pytest.mark.parametrize(
@@ -300,6 +301,7 @@ def test_programs_hold_every_kind_of_operation_and_name_each_once() -> None:
         ("worker-a", "redis.exceptions.ConnectionError: Connection refused", 0),
         ("web", "django.db.utils.OperationalError: terminating connection", 0),
         ("scheduler-1", "django.db.utils.OperationalError: terminating connection", 1),
+        ("worker-a", "AttributeError: 'NoneType' object has no attribute 'did_start_ok'", 0),
         ("worker-a", "KeyError: 'x'", 1),
     ],
 )

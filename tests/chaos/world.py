@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,11 @@ CALLBACK_OUTCOMES = {
     "CallbackTimedOut": "TIMED_OUT",
 }
 OPERATION_OUTCOMES = frozenset(
-    {"StepSucceeded", "WaitSucceeded", "ContextSucceeded", "ContextFailed", *CALLBACK_OUTCOMES}
+    {
+        *("StepSucceeded", "WaitSucceeded", "ContextSucceeded", "ContextFailed"),
+        *("ChainedInvokeSucceeded", "ChainedInvokeFailed", "ChainedInvokeStopped"),
+        *CALLBACK_OUTCOMES,
+    }
 )
 
 
@@ -52,6 +57,7 @@ class ExecutionRow:
     pause_kind: str
     pause_reason: str
     error_type: str
+    parent_execution_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,11 @@ class World:
 
     def program_of(self, execution: ExecutionRow) -> Program | None:
         """The program that an execution runs; None for the poison."""
-        return self.programs.get(execution.name)
+        if execution.parent_execution_id is None:
+            return self.programs.get(execution.name)
+        # One that was invoked is named by its id; what it runs is its input.
+        program: Program = json.loads(self.events[execution.id][0].payload or "")
+        return program
 
     def interpreted(self) -> Iterable[tuple[ExecutionRow, Program]]:
         """The executions that run a program."""
@@ -153,6 +163,19 @@ class World:
             program = self.program_of(execution)
             if program is not None:
                 yield execution, program
+
+    def outcomes_of(self, execution: ExecutionRow) -> dict[str, tuple[str, str | None]]:
+        """The outcome (status, text) of each callback by its operation's name, those of what it invoked included."""
+        expected = {op.id: op for op in self.operations_of(self.program_of(execution) or {"ops": []})}
+        found: dict[str, tuple[str, str | None]] = {}
+        for event in self.events[execution.id]:
+            if event.event_type in CALLBACK_OUTCOMES and event.operation_id in expected:
+                name = expected[event.operation_id].op["n"]
+                found[name] = (CALLBACK_OUTCOMES[event.event_type], event.payload)
+        for each in self.executions.values():
+            if each.parent_execution_id == execution.id:
+                found |= self.outcomes_of(each)
+        return found
 
     @cached_property
     def ledger_by_execution(self) -> dict[str, list[Entry]]:
@@ -177,7 +200,7 @@ class World:
 
 _EXECUTIONS = """
 SELECT id::text, function, name, status, fence, batch, last_event_id, signal, crash_count, worker_id::text, ready_at,
-       wake_at, closed_at, pause_kind, pause_reason, error_type
+       wake_at, closed_at, pause_kind, pause_reason, error_type, parent_execution_id::text
 FROM durable_execution
 """
 _EVENTS = """

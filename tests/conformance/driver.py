@@ -1,12 +1,17 @@
-"""What the conformance suite needs of a store: one execution, driven step by step, looked at from outside."""
+"""What the conformance suite needs of a store: one execution, driven step by step, looked at from outside.
+
+The execution comes with those it invokes: they are driven too, and named callbacks are looked for in all of them.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from durable_engine.core.ports import RecordedEvent
 from durable_engine.sdk.registry import DurableHandler
+from durable_engine.testing import memory_copies, memory_pauses
 from durable_engine.testing.memory_execution import MemoryExecution
 from durable_engine.testing.runner import DurableFunctionTestRunner
 
@@ -41,6 +46,46 @@ class Driver(Protocol):
 
     def stop(self) -> None:
         """Stop the execution from outside."""
+        ...
+
+    def let_time_pass(self) -> None:
+        """Called in a loop by a body that runs until something has happened."""
+        ...
+
+    def redrive(self) -> None:
+        """Redrive the execution; the driver is about the new one from then on. Does not run anything."""
+        ...
+
+    def rewind(self, operation_id: str) -> None:
+        """Rewind the execution, likewise."""
+        ...
+
+    def fork(self, operation_id: str) -> None:
+        """Fork the execution, likewise."""
+        ...
+
+    def swap(self) -> None:
+        """Go to the original of a fork, or back."""
+        ...
+
+    def pause_it(self) -> None:
+        """Pause the execution from outside, as an operator does."""
+        ...
+
+    def resume(self) -> None:
+        """Let it go on. Does not run anything."""
+        ...
+
+    def stop_child(self) -> None:
+        """Stop the execution that this one invoked last."""
+        ...
+
+    def expire_child(self) -> None:
+        """Let the execution timeout pass of the execution that this one invoked last."""
+        ...
+
+    def follow(self) -> None:
+        """Go to what goes on in the execution's place: the driver is about that one from then on."""
         ...
 
     def ask_to_release(self) -> None:
@@ -80,6 +125,7 @@ class MemoryDriver:
         self.flushes_starts = False
         self._runner: DurableFunctionTestRunner | None = None
         self._execution: MemoryExecution | None = None
+        self._other: MemoryExecution | None = None
 
     @property
     def runner(self) -> DurableFunctionTestRunner:
@@ -106,16 +152,54 @@ class MemoryDriver:
             self.runner.crash_after(event_id)
 
     def complete_callback(self, name: str, *, result: str | None = None, error: str | None = None) -> None:
-        self.execution.complete_callback(self._operation(name), payload=result, error=error)
+        member, operation_id = self._callback(name)
+        member.complete_callback(operation_id, payload=result, error=error)
 
     def expire_callback(self, name: str) -> None:
-        callback = self.execution.callbacks[self._operation(name)]
+        member, operation_id = self._callback(name)
+        callback = member.callbacks[operation_id]
         deadlines = [at for at in (callback.deadline, callback.heartbeat_deadline) if at is not None]
         self.runner.clock.advance(min(deadlines) - self.runner.clock.now)
-        self.execution.fire_due()
+        member.fire_due()
 
     def stop(self) -> None:
         self.execution.stop()
+
+    def let_time_pass(self) -> None:
+        self.runner.clock.advance(0.05)
+        time.sleep(0.001)
+
+    def redrive(self) -> None:
+        self._execution = memory_copies.redrive(self.execution)
+
+    def rewind(self, operation_id: str) -> None:
+        self._execution = memory_copies.rewind(self.execution, operation_id)
+
+    def fork(self, operation_id: str) -> None:
+        self._other = self.execution
+        self._execution = memory_copies.fork(self.execution, operation_id)
+
+    def swap(self) -> None:
+        self._other, self._execution = self._execution, self._other
+
+    def pause_it(self) -> None:
+        memory_pauses.pause(self.execution)
+
+    def resume(self) -> None:
+        memory_pauses.resume(self.execution)
+
+    def stop_child(self) -> None:
+        self.execution.children[-1].stop()
+
+    def expire_child(self) -> None:
+        child = self.execution.children[-1]
+        assert child.expires_at is not None
+        self.runner.clock.advance(child.expires_at - self.runner.clock.now)
+        child.fire_due()
+
+    def follow(self) -> None:
+        assert self.execution.successor is not None
+        self._execution = self.execution.successor
 
     def ask_to_release(self) -> None:
         self.execution.stopping = True
@@ -140,5 +224,10 @@ class MemoryDriver:
     def status_text(self) -> str:
         return self.execution.status_text
 
-    def _operation(self, name: str) -> str:
-        return next(id for id, callback in self.execution.callbacks.items() if callback.name == name)
+    def _callback(self, name: str) -> tuple[MemoryExecution, str]:
+        return next(
+            (member, id)
+            for member in self.execution.family()
+            for id, callback in member.callbacks.items()
+            if callback.name == name
+        )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Min
 from django.utils import timezone
 
-from durable_engine.core.ports import InvocationStore, NewEvent, RecordedEvent
+from durable_engine.core.ports import Guard, InvocationStore, NewChild, NewEvent, NewTimer, RecordedEvent
 from durable_engine.core.replay import run_invocation
 from durable_engine.models import Callback, Event, Execution, Timer
 from durable_engine.sdk import registry
@@ -19,7 +20,16 @@ from durable_engine.sdk.registry import DurableHandler
 from durable_engine.services.actors import Actor
 from durable_engine.services.callback_ids import callback_id_for
 from durable_engine.services.callbacks import complete_callback_of, time_out_callback
-from durable_engine.services.executions import start_execution, stop_execution
+from durable_engine.services.children import tell_parent
+from durable_engine.services.copies import fork_execution, redrive_execution, rewind_execution
+from durable_engine.services.executions import (
+    StartedExecution,
+    pause_execution,
+    resume_execution,
+    start_execution,
+    stop_execution,
+    time_out_execution,
+)
 from durable_engine.storage import leases, outside
 from durable_engine.storage.checkpoints import PostgresInvocation
 from durable_engine.storage.connection import ConnectionHolder
@@ -35,8 +45,15 @@ class _Invocation(PostgresInvocation):
 
     flushes_starts = False
 
-    def defer(self, event: NewEvent) -> None:
-        super().defer(event)
+    def defer(
+        self,
+        event: NewEvent,
+        timer: NewTimer | None = None,
+        child: NewChild | None = None,
+        *,
+        guard: Guard | None = None,
+    ) -> None:
+        super().defer(event, timer, child, guard=guard)
         if self.flushes_starts:
             self.flush_deferred(time.monotonic() + 1)
         else:
@@ -51,6 +68,7 @@ class PostgresDriver:
         self._connections = ConnectionHolder()
         self._handler: DurableHandler | None = None
         self._execution_id: UUID | None = None
+        self._other_id: UUID | None = None
         self._crash: CrashPlan | None = None
         self._stopping = False
 
@@ -69,9 +87,10 @@ class PostgresDriver:
     def drive(self) -> None:
         engine = self._connections.get()
         while True:
-            if self.status == "PENDING":
-                self._invoke()
-            elif not self._bring_forward():
+            family = self._family()
+            if ready := next((member for member in family if member.status == "PENDING"), None):
+                self._invoke(ready)
+            elif not self._bring_forward(family):
                 return
             outside.wake_due(engine, 10)
 
@@ -80,8 +99,8 @@ class PostgresDriver:
 
     def complete_callback(self, name: str, *, result: str | None = None, error: str | None = None) -> None:
         failure = None if error is None else json.loads(error)
-        operation_id = self._callback(name).operation_id
-        complete_callback_of(self.execution.pk, operation_id, succeed=result, error=failure, actor=SUITE)
+        callback = self._callback(name)
+        complete_callback_of(callback.execution_id, callback.operation_id, succeed=result, error=failure, actor=SUITE)
 
     def expire_callback(self, name: str) -> None:
         callback = self._callback(name)
@@ -92,6 +111,40 @@ class PostgresDriver:
 
     def stop(self) -> None:
         stop_execution(self.execution.pk, actor=SUITE)
+
+    def redrive(self) -> None:
+        self._goes_on(lambda: redrive_execution(self.execution_id, actor=SUITE))
+
+    def rewind(self, operation_id: str) -> None:
+        self._goes_on(lambda: rewind_execution(self.execution_id, operation_id, actor=SUITE))
+
+    def fork(self, operation_id: str) -> None:
+        self._other_id = self.execution_id
+        self._goes_on(lambda: fork_execution(self.execution_id, operation_id, actor=SUITE))
+
+    def swap(self) -> None:
+        self._other_id, self._execution_id = self._execution_id, self._other_id
+
+    def pause_it(self) -> None:
+        pause_execution(self.execution_id, actor=SUITE)
+
+    def resume(self) -> None:
+        resume_execution(self.execution_id, actor=SUITE)
+
+    def stop_child(self) -> None:
+        stop_execution(self._family()[-1].pk, actor=SUITE)
+
+    def expire_child(self) -> None:
+        child = self._family()[-1]
+        Execution.objects.filter(pk=child.pk).update(expires_at=timezone.now())
+        assert time_out_execution(child.pk)
+
+    def let_time_pass(self) -> None:
+        time.sleep(0.01)
+
+    def follow(self) -> None:
+        assert self.execution.superseded_by is not None
+        self._execution_id = self.execution.superseded_by
 
     def ask_to_release(self) -> None:
         self._stopping = True
@@ -128,26 +181,57 @@ class PostgresDriver:
     def status_text(self) -> str:
         return self.execution.status_text
 
-    def _callback(self, name: str) -> Callback:
-        return Callback.objects.get(execution_id=self.execution_id, name=name)
+    def _goes_on(self, act: Callable[[], StartedExecution]) -> None:
+        assert self._handler is not None
+        with registry.isolated():
+            registry.register(self._handler)
+            self._execution_id = act().id
 
-    def _invoke(self) -> None:
+    def _callback(self, name: str) -> Callback:
+        return Callback.objects.get(execution__in=self._family(), name=name)
+
+    def _family(self) -> list[Execution]:
+        """The execution under test and all that it invoked, and those that they did."""
+        members = [self.execution]
+        for member in members:
+            if member.superseded_by is not None:
+                members += Execution.objects.filter(pk=member.superseded_by, origin_kind="continue")
+            members += Execution.objects.filter(parent_execution_id=member.pk).order_by("created_at", "id")
+        return members
+
+    def _invoke(self, execution: Execution) -> None:
+        is_root = execution.parent_execution_id is None
         handler = self._handler
         assert handler is not None
+        if (execution.function, execution.version) != (handler.name, handler.version):
+            handler = registry.get(execution.function, execution.version)
+            assert handler is not None
         engine = self._connections.get()
         worker_id = leases.register_worker(engine, hostname="suite", pid=1, release="", functions=[], queues=[])
-        served = [leases.Served(handler.name, handler.version, 900.0)]
-        claim = leases.claim(
-            engine, worker_id=worker_id, served=served, queues=["durable"], execution_id=self._execution_id
-        )
-        assert claim is not None, self.execution.__dict__
+        served = [
+            leases.Served(handler.name, handler.version, 900.0, None if handler.limit is None else handler.limit.count)
+        ]
+        claim = leases.claim(engine, worker_id=worker_id, served=served, queues=["durable"], execution_id=execution.pk)
+        assert claim is not None, execution.__dict__
         invocation = _Invocation(
-            self._connections, claim, callback_id=callback_id_for, should_release=self._should_release
+            self._connections,
+            claim,
+            callback_id=callback_id_for,
+            should_release=self._should_release,
+            hint=lambda *_: None,
         )
         invocation.flushes_starts = self.flushes_starts
-        store: InvocationStore = invocation if self._crash is None else CrashingStore(invocation, self._crash)
+        store: InvocationStore = invocation
+        if self._crash is not None and is_root:
+            store = CrashingStore(invocation, self._crash)
         try:
-            result = run_invocation(handler, store, clock=time.monotonic, random=random.Random(0).random)
+            result = run_invocation(
+                handler,
+                store,
+                clock=time.monotonic,
+                random=random.Random(0).random,
+                on_thread_end=connections.close_all,
+            )
         except SimulatedCrash:
             self._recover(worker_id, "exit code -9")
         except Exception as problem:  # noqa: BLE001 - what a worker does with it: the invocation crashed
@@ -155,6 +239,8 @@ class PostgresDriver:
         else:
             if result.ended == "released":
                 self._stopping = False
+            if result.ended == "closed" and invocation.has_parent:
+                tell_parent(engine, execution.pk)
 
     def _should_release(self) -> bool:
         return self._stopping
@@ -162,17 +248,17 @@ class PostgresDriver:
     def _recover(self, worker_id: UUID, reason: str) -> None:
         leases.recover_worker(self._connections.get(), worker_id, reason, max_crashes=5, backoff_seconds=0)
 
-    def _bring_forward(self) -> bool:
+    def _bring_forward(self, family: Sequence[Execution]) -> bool:
         """Let the next timer be due now, unless a callback's deadline comes first: the test decides about those."""
-        execution = self.execution
-        if execution.status != "SUSPENDED":
-            return False
-        due = Timer.objects.filter(execution=execution).aggregate(at=Min("due_at"))["at"]
-        opened = Callback.objects.filter(execution=execution, status="STARTED")
+        suspended = [member for member in family if member.status == "SUSPENDED"]
+        due = Timer.objects.filter(execution__in=suspended).aggregate(at=Min("due_at"))["at"]
+        opened = Callback.objects.filter(execution__in=suspended, status="STARTED")
         deadlines = [at for pair in opened.values_list("deadline", "heartbeat_deadline") for at in pair if at]
         if due is None or any(at < due for at in deadlines):
             return False
         now = timezone.now()
-        Timer.objects.filter(execution=execution, due_at=due).update(due_at=now)
-        Execution.objects.filter(pk=execution.pk, status="SUSPENDED").update(wake_at=now)
+        timers = Timer.objects.filter(execution__in=suspended, due_at=due)
+        waiting = list(timers.values_list("execution_id", flat=True))
+        timers.update(due_at=now)
+        Execution.objects.filter(pk__in=waiting, status="SUSPENDED").update(wake_at=now)
         return True

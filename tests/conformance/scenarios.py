@@ -15,17 +15,24 @@ from typing import Any, TypeVar
 from durable_engine.core.ports import RecordedEvent
 from durable_engine.sdk import (
     CallbackConfig,
+    CallbackKeyTakenError,
     ChildConfig,
     DurableContext,
     DurableHandler,
     Duration,
+    InvokeError,
     RetryPresets,
     StepConfig,
     StepContext,
     StepError,
     StepSemantics,
+    TransactionConfig,
     WaitForCallbackConfig,
+    WaitForConditionCheckContext,
+    WaitForConditionConfig,
+    WaitStrategyConfig,
     WithRetryConfig,
+    create_wait_strategy,
     durable_execution,
     durable_step,
     with_retry,
@@ -75,9 +82,11 @@ class Scenario:
     outside: Callable[[Driver], None] | None = None
     input: str = "{}"
     stable: bool = True  # a crash while a step runs leaves the same events, apart from the InvocationCompleted ones
+    label: str = ""
+    crashes: bool = True  # False: another scenario differs from it only in what the outside does
 
     def __str__(self) -> str:
-        return f"{self.handler.name}-{self.error_type or 'succeeds'}"
+        return f"{self.handler.name}-{self.label or self.error_type or 'succeeds'}"
 
 
 @durable_step
@@ -197,6 +206,16 @@ def callback_heartbeat(event: Any, context: DurableContext) -> Any:
     return context.create_callback("answer", CallbackConfig(heartbeat_timeout=Duration(20))).result()
 
 
+@durable_execution(name="callback-key")
+def callback_key(event: Any, context: DurableContext) -> Any:
+    first = context.create_callback("answer", key="order-7")
+    try:
+        context.create_callback("second", CallbackConfig(key="order-7"))
+    except CallbackKeyTakenError as error:
+        taken = error.error_type
+    return [taken, first.result(), bool(context.create_callback("third", key="order-7").callback_id)]
+
+
 @durable_execution(name="callback-and-step")
 def callback_and_step(event: Any, context: DurableContext) -> Any:
     opened = context.create_callback("answer")
@@ -249,6 +268,95 @@ def compensation(event: Any, context: DurableContext) -> Any:
         return context.step(noting("undo", caught), "undo")
 
 
+@durable_execution(name="charge", execution_timeout=Duration.from_minutes(5))
+def charge(event: Any, context: DurableContext) -> Any:
+    """Invoked by the handlers below: charges, fails, or asks first, as its input says."""
+    if event.get("fails"):
+        raise ValueError("declined")
+    if event.get("asks"):
+        return context.create_callback("second signature").result()
+    return context.step(noting("charge", {"charged": event["amount"]}), "charge")
+
+
+@durable_execution(name="invoke")
+def invoke(event: Any, context: DurableContext) -> Any:
+    return context.invoke("charge", {"amount": 1, **event}, "charge")
+
+
+@durable_execution(name="invoke-caught")
+def invoke_caught(event: Any, context: DurableContext) -> Any:
+    try:
+        context.invoke("charge:1", {"fails": True}, "charge")
+    except InvokeError as error:
+        caught = [error.error_type, str(error)]
+        return context.step(noting("note", caught), "note")
+
+
+@durable_execution(name="invoke-unknown")
+def invoke_unknown(event: Any, context: DurableContext) -> Any:
+    return context.invoke("chrage", {}, "charge")
+
+
+@durable_execution(name="invoke-nested")
+def invoke_nested(event: Any, context: DurableContext) -> Any:
+    """Invokes a handler that invokes one, inside a child context and after a step."""
+
+    def body(inner: DurableContext) -> Any:
+        amount = inner.step(noting("amount", 7), "amount")
+        return [inner.invoke("invoke", {"amount": amount}), inner.invoke("charge", {"amount": 8})]
+
+    return context.run_in_child_context(body, "both")
+
+
+def polling(label: str) -> Callable[[dict[str, Any], WaitForConditionCheckContext], dict[str, Any]]:
+    """Return a check that counts on in its state."""
+
+    def check(state: dict[str, Any], context: WaitForConditionCheckContext) -> dict[str, Any]:
+        LEDGER.runs.append(f"{label} {state['seen']}")
+        return {"seen": state["seen"] + 1}
+
+    return check
+
+
+def until_seen(count: int, most: int = 60) -> WaitForConditionConfig[dict[str, Any]]:
+    strategy = WaitStrategyConfig[dict[str, Any]](lambda state: state["seen"] < count, max_attempts=most)
+    return WaitForConditionConfig(create_wait_strategy(strategy), {"seen": 0})
+
+
+@durable_execution(name="condition")
+def condition(event: Any, context: DurableContext) -> Any:
+    return context.wait_for_condition(polling("look"), until_seen(2), "ready")
+
+
+@durable_execution(name="condition-exhausted")
+def condition_exhausted(event: Any, context: DurableContext) -> Any:
+    return context.wait_for_condition(polling("look"), until_seen(9, most=2), "ready")
+
+
+@durable_execution(name="patched")
+def patched(event: Any, context: DurableContext) -> Any:
+    name = "new" if context.patched("change") else "old"
+    context.wait(Duration(1))
+    return context.step(noting(name, name), name)
+
+
+@durable_execution(name="transaction")
+def transaction(event: Any, context: DurableContext) -> Any:
+    receipt = context.transaction(noting("pay", {"receipt": 1}), "pay")
+    context.wait(Duration(1))
+    return receipt
+
+
+@durable_execution(name="transaction-fails")
+def transaction_fails(event: Any, context: DurableContext) -> Any:
+    return context.transaction(failing_until("pay", 99), "pay", TransactionConfig(RetryPresets.none()))
+
+
+@durable_execution(name="transaction-retry")
+def transaction_retry(event: Any, context: DurableContext) -> Any:
+    return context.transaction(failing_until("pay", 2), "pay", TransactionConfig(FIXED))
+
+
 def answer(result: str | None = None, error: str | None = None, name: str = "answer") -> Callable[[Driver], None]:
     return lambda driver: driver.complete_callback(name, result=result, error=error)
 
@@ -265,6 +373,7 @@ APPROVAL = (
     "StepSucceeded Step appr submitter",
     "Inv",
 )
+INVOKED = (STARTED, "ChainedInvokeStarted ChainedInvoke charge", "Inv")
 
 SCENARIOS = [
     Scenario(
@@ -448,6 +557,22 @@ SCENARIOS = [
         outside=lambda driver: driver.expire_callback("answer"),
     ),
     Scenario(
+        callback_key,
+        [
+            STARTED,
+            "CallbackStarted Callback answer",
+            "CallbackStarted Callback second",
+            "CallbackFailed Callback second",
+            "Inv",
+            "CallbackSucceeded Callback answer",
+            "CallbackStarted Callback third",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='["CallbackKeyTakenError", "yes", true]',
+        outside=answer("yes"),
+    ),
+    Scenario(
         callback_and_step,
         [
             STARTED,
@@ -545,6 +670,172 @@ SCENARIOS = [
         ],
         payload='"StepError"',
         stable=False,
+    ),
+    Scenario(
+        invoke,
+        [*INVOKED, "ChainedInvokeSucceeded ChainedInvoke charge", "Inv", SUCCEEDED],
+        payload='{"charged": 1}',
+    ),
+    Scenario(
+        invoke,
+        [*INVOKED, "ChainedInvokeFailed ChainedInvoke charge", "Inv", FAILED],
+        status="FAILED",
+        error_type="InvokeError",
+        input='{"fails": true}',
+        crashes=False,
+    ),
+    Scenario(
+        invoke,
+        [*INVOKED, "ChainedInvokeSucceeded ChainedInvoke charge", "Inv", SUCCEEDED],
+        payload='"signed"',
+        input='{"asks": true}',
+        outside=answer("signed", name="second signature"),
+        label="asks",
+        crashes=False,
+    ),
+    Scenario(
+        invoke,
+        [*INVOKED, "ChainedInvokeStopped ChainedInvoke charge", "Inv", FAILED],
+        status="FAILED",
+        error_type="InvokeError",
+        input='{"asks": true}',
+        outside=lambda driver: driver.stop_child(),
+        label="stopped",
+    ),
+    Scenario(
+        invoke,
+        [*INVOKED, "ChainedInvokeTimedOut ChainedInvoke charge", "Inv", FAILED],
+        status="FAILED",
+        error_type="InvokeError",
+        input='{"asks": true}',
+        outside=lambda driver: driver.expire_child(),
+        label="timed-out",
+        crashes=False,
+    ),
+    Scenario(
+        invoke_caught,
+        [
+            *INVOKED,
+            "ChainedInvokeFailed ChainedInvoke charge",
+            "StepStarted Step note",
+            "StepSucceeded Step note",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='["ValueError", "declined"]',
+    ),
+    Scenario(
+        invoke_unknown,
+        [
+            STARTED,
+            "ChainedInvokeStarted ChainedInvoke charge",
+            "ChainedInvokeFailed ChainedInvoke charge",
+            "Inv",
+            FAILED,
+        ],
+        status="FAILED",
+        error_type="InvokeError",
+    ),
+    Scenario(
+        invoke_nested,
+        [
+            STARTED,
+            "ContextStarted RunInChildContext both",
+            "StepStarted Step amount",
+            "StepSucceeded Step amount",
+            "ChainedInvokeStarted ChainedInvoke",
+            "Inv",
+            "ChainedInvokeSucceeded ChainedInvoke",
+            "ChainedInvokeStarted ChainedInvoke",
+            "Inv",
+            "ChainedInvokeSucceeded ChainedInvoke",
+            "ContextSucceeded RunInChildContext both",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='[{"charged": 7}, {"charged": 8}]',
+    ),
+    Scenario(
+        condition,
+        [
+            STARTED,
+            "StepStarted WaitForCondition ready",
+            "StepSucceeded WaitForCondition ready",
+            "Inv",
+            "StepStarted WaitForCondition ready",
+            "StepSucceeded WaitForCondition ready",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='{"seen": 2}',
+    ),
+    Scenario(
+        condition_exhausted,
+        [
+            STARTED,
+            "StepStarted WaitForCondition ready",
+            "StepSucceeded WaitForCondition ready",
+            "Inv",
+            "StepStarted WaitForCondition ready",
+            "StepFailed WaitForCondition ready",
+            "Inv",
+            FAILED,
+        ],
+        status="FAILED",
+        error_type="WaitForConditionError",
+    ),
+    Scenario(
+        patched,
+        [
+            STARTED,
+            "StepStarted Patched change",
+            "StepSucceeded Patched change",
+            "WaitStarted Wait",
+            "Inv",
+            "WaitSucceeded Wait",
+            "StepStarted Step new",
+            "StepSucceeded Step new",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='"new"',
+    ),
+    Scenario(
+        transaction,
+        [
+            STARTED,
+            "StepStarted Transaction pay",
+            "StepSucceeded Transaction pay",
+            "WaitStarted Wait",
+            "Inv",
+            "WaitSucceeded Wait",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='{"receipt": 1}',
+    ),
+    Scenario(
+        transaction_fails,
+        [STARTED, "StepStarted Transaction pay", "StepFailed Transaction pay", "Inv", FAILED],
+        status="FAILED",
+        error_type="StepError",
+        crashes=False,
+    ),
+    Scenario(
+        transaction_retry,
+        [
+            STARTED,
+            "StepStarted Transaction pay",
+            "StepFailed Transaction pay",
+            "Inv",
+            "StepStarted Transaction pay",
+            "StepSucceeded Transaction pay",
+            "Inv",
+            SUCCEEDED,
+        ],
+        payload='"done"',
+        stable=False,
+        crashes=False,
     ),
 ]
 

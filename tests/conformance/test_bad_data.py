@@ -14,6 +14,7 @@ from durable_engine.sdk import (
     ExtendedTypeSerDes,
     JsonSerDes,
     RetryPresets,
+    SerDesError,
     StepConfig,
 )
 from tests.conformance.driver import Driver
@@ -72,7 +73,32 @@ def test_an_unserialisable_step_result_fails_the_step_without_a_retry(runner: Dr
     assert (recorded["ErrorType"], failed.details) == ("SerDesError", None)
     assert "the result of operation 1 'odd' (step) cannot be stored" in recorded["ErrorMessage"]
     assert "builtins.object" in recorded["ErrorMessage"]
-    assert error_of(runner)["ErrorType"] == "StepError"
+    assert error_of(runner)["ErrorType"] == "SerDesError"
+
+
+def test_a_value_that_cannot_be_stored_is_the_same_error_at_every_level_and_on_replay(runner: Driver) -> None:
+    seen: list[Any] = []
+
+    def unstorable(child: DurableContext) -> None:
+        child.step(lambda step: object(), "odd")
+
+    def handler(event: Any, context: DurableContext) -> None:
+        try:
+            context.run_in_child_context(unstorable, "kid")
+        except SerDesError as error:
+            seen.append([error.error_type, error.message, error.stack_trace])
+        batch = context.parallel([unstorable], "all")
+        with pytest.raises(SerDesError, match="operation 2-1-1 'odd'"):
+            batch.throw_if_error()
+        context.wait(Duration(1))
+
+    run(runner, handler)
+
+    assert runner.status == "SUCCEEDED"
+    assert seen[0] == seen[1]
+    assert seen[0][0] == "SerDesError"
+    failed = [json.loads(event.error or "")["ErrorType"] for event in runner.events if "Failed" in event.event_type]
+    assert failed == ["SerDesError"] * 4
 
 
 def test_a_step_result_above_the_limit_fails_the_step_and_says_how_to_go_on(runner: Driver) -> None:

@@ -39,4 +39,4 @@ def test_relative_times_are_spelt_out(seconds_ago: float, words: str) -> None:
 
 def test_offsets_tell_neighbours_apart() -> None:
     assert offset(12.456) == "+12.46 s"
-    assert offset(7260) == "+2 h 01 min"
+    assert offset(7260) == "+2 h 01 min 00 s"

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 TESTER = Actor("a test")
 ROOT = Path(__file__).parents[2]
-SECONDS = 20.0
+SECONDS = 60.0
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionStopped"}
 FAILPOINTS = (
     "claim.committed",
@@ -44,6 +44,8 @@ FAILPOINTS = (
     "suspend.committed",
     "close.before",
     "close.committed",
+    "parent.before",
+    "parent.committed",
 )
 
 
@@ -90,6 +92,7 @@ class Stack:
         self.postgres = PostgresCluster(home)
         self.broker = Broker(home)
         self.failpoints = home / "failpoints"
+        self.handler_log = home / "handlers.jsonl"
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -101,7 +104,7 @@ class Stack:
         with self.entered():
             call_command("migrate", verbosity=0)
             holds = ",".join(f"{name}=hold:{self.failpoints}" for name in FAILPOINTS)
-            self.scheduler = self._spawn([*"-m django run_scheduler".split()], "scheduler")
+            self.scheduler = self.start_scheduler()
             self.workers = self.start_group(concurrency=2, failpoints=holds, wait=False)
             until(lambda: self.live_workers() == 2, "two workers registered", 40)
 
@@ -162,6 +165,10 @@ class Stack:
             raise
         return group
 
+    def start_scheduler(self, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a scheduler."""
+        return self._spawn([*"-m django run_scheduler".split()], "scheduler", (), **variables)
+
     def live_workers(self, queue: str = "durable") -> int:
         """How many workers of a queue are registered and not lost."""
         return Worker.objects.filter(lost_at=None, queues__contains=[queue]).count()
@@ -186,7 +193,9 @@ class Stack:
         for name in FAILPOINTS:
             (self.failpoints / f"{name}.go").touch()
 
-    def _spawn(self, arguments: Sequence[str], name: str, **extra: str) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, arguments: Sequence[str], name: str, pass_fds: Sequence[int] = (), **extra: str
+    ) -> subprocess.Popen[bytes]:
         env = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "durable_engine.config.settings",
@@ -196,10 +205,11 @@ class Stack:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.home),
+            "DURABLE_HANDLER_LOG": str(self.handler_log),
             **extra,
         }
         with (self.home / f"{name}.log").open("ab") as log:
-            child = process.spawn([sys.executable, *arguments], output=log, env=env, cwd=ROOT)
+            child = process.spawn([sys.executable, *arguments], output=log, env=env, cwd=ROOT, pass_fds=pass_fds)
         self._processes.append(child)
         return child
 

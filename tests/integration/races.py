@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from durable_engine.storage.connection import open_engine_connection
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 40.0
 
 
 class Other:
@@ -57,15 +57,15 @@ def race(first: Callable[[], Any], second: Callable[[], Any]) -> Other:
     return other.join()
 
 
-def wait_until_one_waits() -> None:
-    """Return once Postgres shows a session of this database that waits for a lock."""
+def wait_until_one_waits(*, how_many: int = 1) -> None:
+    """Return once Postgres shows a session of this database that waits for a lock, or so many."""
     deadline = time.monotonic() + LIMIT_SECONDS
     with open_engine_connection() as watcher:
         while time.monotonic() < deadline:
             row = watcher.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             ).fetchone()
-            if row is not None and row[0]:
+            if row is not None and row[0] >= how_many:
                 return
             time.sleep(0.005)
     message = "nobody waits for a lock"

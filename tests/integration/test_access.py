@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, include, path
 from django.views.decorators.http import require_POST
 from pytest_django import Settings
 
-from durable_engine.access import public, require_permission
+from durable_engine.access import is_declared, public, require_permission, signed_in
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,7 @@ def answer(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("login/", public(answer), name="login"),
     path("open/", public(answer)),
+    path("mine/", signed_in(answer)),
     path("guarded/", require_permission("durable_engine.stop_execution")(answer)),
     path("change/", require_permission("durable_engine.stop_execution")(require_POST(answer))),
     path("outer/", require_POST(require_permission("durable_engine.stop_execution")(answer))),
@@ -55,15 +56,14 @@ def all_patterns(
 
 def test_every_view_of_the_project_declares_who_may_open_it() -> None:
     views = dict(all_patterns(get_resolver().url_patterns))
-    undeclared = [where for where, view in views.items() if not hasattr(view, "required_permission")]
+    undeclared = [where for where, view in views.items() if not is_declared(view)]
     assert undeclared == []
     assert {"login/", "healthz"} <= views.keys()
 
 
 def test_every_declared_permission_exists() -> None:
-    wanted = {getattr(view, "required_permission", None) for _, view in all_patterns(get_resolver().url_patterns)} - {
-        None
-    }
+    asked = {getattr(view, "required_permission", None) for _, view in all_patterns(get_resolver().url_patterns)}
+    wanted = asked - {None, ""}  # public, and for everybody who is logged in
     existing = {f"{app}.{code}" for app, code in Permission.objects.values_list("content_type__app_label", "codename")}
     assert wanted <= existing
 
@@ -75,6 +75,11 @@ def test_only_these_pages_are_open_to_everybody() -> None:
         "favicon.ico",
         "login/",
         "logout/",
+        # The description of the product's own API, for tools.
+        "api/v1/openapi.json",
+        # Links in mails: each leads to one request, for one person.
+        "approvals/link/<str:token>/",
+        "approvals/confirm/<uuid:request_id>/",
     }
 
 
@@ -82,6 +87,11 @@ def test_only_these_pages_are_open_to_everybody() -> None:
 class TestPages:
     def test_a_public_page_opens_for_everybody(self, client: Client) -> None:
         assert client.get("/open/").content == b"inside"
+
+    def test_a_page_of_one_s_own_opens_for_whoever_is_logged_in(self, client: Client) -> None:
+        assert client.get("/mine/")["Location"] == "/login/?next=/mine/"
+        client.force_login(make_user())
+        assert client.get("/mine/").content == b"inside"
 
     def test_somebody_with_the_right_gets_in(self, client: Client) -> None:
         client.force_login(make_user(permissions=["stop_execution"]))
@@ -134,8 +144,8 @@ def next_of(location: str) -> str:
 
 class TestGroups:
     EXPECTED = {  # noqa: RUF012 - the table of the test
-        "Viewer": {"view_execution", "view_function", "view_worker"},
-        "Payload viewer": {"view_execution", "view_function", "view_worker", "view_payload"},
+        "Viewer": {"view_execution", "view_function", "view_worker", "view_schedule"},
+        "Payload viewer": {"view_execution", "view_function", "view_worker", "view_schedule", "view_payload"},
         "Operator": {
             "view_execution",
             "view_function",
@@ -143,6 +153,8 @@ class TestGroups:
             "start_execution",
             "stop_execution",
             "operate_execution",
+            "view_schedule",
+            "change_schedule",
         },
         "Approver": {"view_execution", "decide_callback"},
     }
@@ -153,6 +165,7 @@ class TestGroups:
         from django.apps import apps
 
         import_module("durable_engine.migrations.0002_groups").create_groups(apps, None)
+        import_module("approvals.migrations.0002_append_only").give_rights(apps, None)
 
     @pytest.mark.parametrize("name", EXPECTED)
     def test_a_group_has_these_rights_and_no_others(self, name: str) -> None:
@@ -163,4 +176,14 @@ class TestGroups:
         views = all_patterns(get_resolver().url_patterns)
         asked = {str(getattr(view, "required_permission", None) or "") for _, view in views} - {""}
         assert {permission.partition(".")[2] for permission in asked} <= rights
-        assert set().union(*self.EXPECTED.values()) | {"view_auditentry"} == rights
+        others = {
+            "view_auditentry",
+            "manage_people",
+            "reveal_payload",
+            "manage_apikey",
+            "manage_remotefunction",
+            "delete_execution",
+            "delete_savedview",
+        }
+        others |= {"reveal_payload", "view_approvalrequest", "supervise_approvalrequest"}
+        assert set().union(*self.EXPECTED.values()) | others == rights

@@ -19,7 +19,15 @@ from durable_engine.models import AuditEntry, Callback, Event, Execution
 from durable_engine.sdk import registry
 from durable_engine.sdk.registry import DurableHandler
 from durable_engine.services.callback_ids import callback_id_for
-from tests.factories import add_event, event_types, make_back_off, make_callback, make_execution
+from tests.factories import (
+    add_event,
+    event_types,
+    make_back_off,
+    make_callback,
+    make_execution,
+    make_function,
+    make_worker,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -148,6 +156,21 @@ class TestLooking:
         assert "StepError: boom" in text
         assert "shop.py, line 3" in text
 
+    def test_show_names_the_executions_around_it(self) -> None:
+        parent = make_execution()
+        child = make_execution(function="charge", parent_execution_id=parent.pk, parent_operation_id="3")
+        assert run_json("show", str(child.pk))["parent"] == {"id": str(parent.pk), "operation_id": "3"}
+        (listed,) = run_json("show", str(parent.pk))["children"]
+        assert listed == {
+            "id": str(child.pk),
+            "function": "charge",
+            "version": 1,
+            "status": "PENDING",
+            "operation_id": "3",
+        }
+        assert f"{child.pk} charge:1 PENDING" in run("show", str(parent.pk))
+        assert f"{parent.pk} (operation 3)" in run("show", str(child.pk))
+
     def test_a_result_that_is_not_json_stays_text(self) -> None:
         assert run_json("show", str(make_execution(status="SUCCEEDED", result="<xml/>").pk))["result"] == "<xml/>"
 
@@ -159,6 +182,25 @@ class TestLooking:
         error = refused("show", "o-1")
         assert (error.returncode, "fits several" in str(error)) == (5, True)
         assert refused("show", "nobody").returncode == 4
+
+    def test_functions_says_which_versions_are_needed_and_not_served_and_which_are_over(self) -> None:
+        make_function("orders", 1)
+        make_function("orders", 3)
+        make_function("archive")
+        make_worker(functions=["orders:3"])
+        make_worker(functions=["orders:2"], draining=True)
+        make_execution(version=2, status="SUSPENDED")
+        make_execution(version=3)
+        make_execution(version=1, status="SUCCEEDED")
+        lines = [" ".join(line.split()) for line in run("functions").splitlines()]
+        assert [line for line in lines if line.startswith(("orders", "archive"))] == [
+            "archive:1 0 0",
+            "orders:3 1 1",
+            "orders:2 1 0 nobody serves it",
+            "orders:1 0 0 nothing runs on it any more",
+        ]
+        listed = run_json("functions")["functions"]
+        assert [each["version"] for each in listed if each["missing"]] == [2]
 
     def test_history_is_in_the_form_of_aws_with_times_as_text(self) -> None:
         execution = make_execution(status="SUSPENDED")
@@ -214,6 +256,13 @@ class TestCallback:
         run("callback", str(execution.pk), "--operation", "3", "--succeed", "1")
         assert Callback.objects.get(operation_id="3").status == "SUCCEEDED"
         assert refused("callback", str(execution.pk), "--operation", "9", "--succeed", "1").returncode == 4
+
+    def test_by_its_business_key(self) -> None:
+        make_callback(make_execution(), key="order-7", key_function="orders")
+        run("callback", "--key", "order-7", "--function", "orders", "--succeed", "1")
+        assert Callback.objects.get().status == "SUCCEEDED"
+        assert refused("callback", "--key", "order-7", "--succeed", "1").returncode == 2
+        assert refused("callback", "--key", "order-7", "--function", "orders", "--succeed", "1").returncode == 4
 
     def test_a_result_that_is_not_json_completes_nothing(self) -> None:
         execution = make_execution(status="SUSPENDED")

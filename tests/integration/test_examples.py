@@ -40,6 +40,9 @@ CASES: dict[str, tuple[str, str, str | None]] = {
     "document-approval-expired": ("document-approval", '{"timeout_seconds": 1}', None),
     "data-pipeline": ("data-pipeline", '{"records": 5, "batch_size": 2, "seconds_per_batch": 0}', None),
     "booking-saga": ("booking-saga", "{}", None),
+    "conditional-branch": ("conditional-branch", '{"amount": "250.00"}', None),
+    "job-monitor": ("job-monitor", '{"silence_seconds": 3600}', '{"frames": 240}'),
+    "report-polling": ("report-polling", '{"ready_at_look": 3, "first_delay_seconds": 0.2}', None),
 }
 KILLED = '{"records": 4, "batch_size": 2, "seconds_per_batch": 4}'
 

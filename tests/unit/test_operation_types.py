@@ -15,12 +15,13 @@ from durable_engine.config.env import BASE_DIR
 from durable_engine.core import operations
 from durable_engine.core.history import EFFECTS
 from durable_engine.queries.operations import AttemptView, OperationView
+from durable_engine.queries.outline import OutlineLine
 from durable_engine.sdk.context import DurableContext
 from durable_engine.sdk.types import OperationType
 from tests.conformance.scenarios import SCENARIOS
 
 # Modules of core/operations that are no operation type.
-SHARED = {"__init__", "base"}
+SHARED = {"__init__", "base", "batch", "batch_run", "branch"}
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,15 @@ class Built:
 
 BUILT = [
     Built(OperationType.STEP, "step", ("step",)),
+    Built(OperationType.STEP, "condition", ("wait_for_condition",)),
+    Built(OperationType.STEP, "transaction", ("transaction",)),
+    Built(OperationType.STEP, "patched", ("patched",)),
     Built(OperationType.WAIT, "wait", ("wait",)),
     Built(OperationType.CALLBACK, "callback", ("create_callback", "wait_for_callback")),
     Built(OperationType.CONTEXT, "child", ("run_in_child_context",)),
+    Built(OperationType.CHAINED_INVOKE, "invoke", ("invoke",)),
+    Built(OperationType.CONTEXT, "parallel", ("parallel",)),
+    Built(OperationType.CONTEXT, "map", ("map",)),
 ]
 
 
@@ -84,7 +91,8 @@ def test_the_timeline_draws_it_while_it_is_open_and_when_it_has_ended(built: Bui
         attempt = AttemptView(1, start, ended_at, status)
         operation = OperationView("1", built.type, None, "name", None, start, status=status, ended_at=ended_at)
         operation.attempts = [attempt] if built.type is OperationType.STEP else []
-        timeline = build_timeline(Run("RUNNING", start, None), [operation], [], end)
+        line = OutlineLine("1", "name", 0, 0, status, 2, 3, 2, start, end)
+        timeline = build_timeline(Run("RUNNING", start, None), [line], {"1": operation}, [], end)
 
         row = next(row for row in timeline.rows if row.operation_id == "1")
         assert row.segments
@@ -99,9 +107,9 @@ def test_people_read_its_kind_and_its_statuses_in_words(built: Built) -> None:
 
 
 def operation_methods() -> Iterator[str]:
-    """Yield the methods of the context that record an operation: those that take its name."""
+    """Yield the methods of the context that record an operation: those that take its name, or what it is called by."""
     for name, method in inspect.getmembers(DurableContext, inspect.isfunction):
-        if "name" in inspect.signature(method).parameters:
+        if {"name", "change_id"} & set(inspect.signature(method).parameters):
             yield name
 
 

@@ -33,6 +33,7 @@ REGISTRIES = re.compile(
 )
 MAY_HAVE_CONTENT = {
     *(f"durable_engine/{name}__init__.py" for name in ("", "sdk/", "models/")),
+    *(f"approvals/{name}__init__.py" for name in ("", "models/")),
     # Importing it is how the examples are found.
     "examples/durable_functions/__init__.py",
 }

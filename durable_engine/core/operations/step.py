@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -11,7 +10,7 @@ from typing import Any, NoReturn
 from durable_engine.core import payloads
 from durable_engine.core.errors import error_text
 from durable_engine.core.history import FAILED, PENDING, STARTED, SUCCEEDED, OperationState
-from durable_engine.core.operations.base import Scope, recorded_error, running_step, whole
+from durable_engine.core.operations.base import Scope, attempt_logger, calling, recorded_failure, running_step, whole
 from durable_engine.core.ports import EventType, NewTimer
 from durable_engine.sdk.config import StepConfig, StepSemantics
 from durable_engine.sdk.durations import seconds_of
@@ -25,7 +24,6 @@ from durable_engine.sdk.exceptions import (
     StepTimeoutError,
     ValidationError,
 )
-from durable_engine.sdk.logger import ReplayAwareLogger
 from durable_engine.sdk.retries import RetryPresets, RetryStrategy
 from durable_engine.sdk.types import RetryDecision, StepContext
 
@@ -42,13 +40,20 @@ def run_step(scope: Scope, state: OperationState, func: Body, config: StepConfig
     Raises:
         StepError: the last attempt failed.
     """
-    invocation = scope.invocation
     if state.status == SUCCEEDED:
-        serdes = invocation.serdes if config is None or config.serdes is None else config.serdes
-        return invocation.read(state, serdes)
+        serdes = scope.invocation.serdes if config is None or config.serdes is None else config.serdes
+        return scope.strand.read(state, serdes)
     if state.status == FAILED:
-        raise recorded_error(invocation, state, StepError)
+        raise recorded_failure(scope.strand, state, StepError)
     return StepRun(scope, state, func, config or DEFAULT_CONFIG).advance()
+
+
+class Unstorable(Exception):
+    """What a body returned cannot be stored; `error` says why."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class StepRun:
@@ -56,6 +61,7 @@ class StepRun:
 
     def __init__(self, scope: Scope, state: OperationState, func: Body, config: StepConfig) -> None:
         self.scope = scope
+        self.strand = scope.strand
         self.invocation = scope.invocation
         self.state = state
         self.func = func
@@ -65,23 +71,23 @@ class StepRun:
 
     def advance(self) -> Any:
         """Run the next attempt and return its result, or suspend until it is due."""
-        state, invocation = self.state, self.invocation
-        if state.status == PENDING and state.id in invocation.pending_timers:
-            invocation.suspend(state)
+        state = self.state
+        if state.status == PENDING and state.id in self.invocation.pending_timers:
+            self.strand.suspend(state)
         if state.status == STARTED:
             attempt = self._after_interruption()
         else:
-            invocation.check_release()
+            self.strand.check_release()
             attempt = state.attempt + 1
             self._start(attempt)
         return self._run(attempt)
 
     def _start(self, attempt: int) -> None:
-        event = self.invocation.event(EventType.STEP_STARTED, self.state, attempt=attempt)
+        event = self.strand.event(EventType.STEP_STARTED, self.state, attempt=attempt)
         if self.at_most_once or self.invocation.commits_starts:
-            self.invocation.checkpoint(self.state, [event])
+            self.strand.checkpoint(self.state, [event])
         else:
-            self.invocation.defer(self.state, event)
+            self.strand.defer(self.state, event)
 
     def _after_interruption(self) -> int:
         """Return the number of the attempt to run now in place of one that never reported back."""
@@ -93,7 +99,7 @@ class StepRun:
         if self.at_most_once:
             failure, decision = self._judged(error, started)
             self._fail(failure, started, decision, interrupted=True)
-        self.invocation.check_release()
+        self.strand.check_release()
         if not self.config.count_interrupted:
             return started
         attempt = started + self.invocation.history.interruptions(self.state)
@@ -124,11 +130,16 @@ class StepRun:
 
     def _call_body(self, attempt: int) -> Any:
         context = self._step_context(attempt)
-        with running_step(self.scope, self.state):
-            if self.config.timeout is None:
+
+        def call() -> Any:
+            with calling(self.scope, self.state, attempt):
                 return self.func(context)
+
+        with running_step(self.scope, self.state, context):
+            if self.config.timeout is None:
+                return call()
             seconds = seconds_of(self.config.timeout, "StepConfig.timeout")
-            finished, outcome = call_with_deadline(lambda: self.func(context), seconds)
+            finished, outcome = call_with_deadline(call, seconds, self.invocation.on_thread_end)
         if not finished:
             self.invocation.tainted = True
             raise StepTimeoutError(
@@ -137,48 +148,47 @@ class StepRun:
         return outcome()
 
     def _step_context(self, attempt: int) -> StepContext:
-        invocation, state = self.invocation, self.state
-        extra: dict[str, object] = {"executionArn": invocation.arn, "operationId": state.id, "attempt": attempt}
-        if state.parent_id is not None:
-            extra["parentId"] = state.parent_id
-        if state.name is not None:
-            extra["operationName"] = state.name
-        logger = ReplayAwareLogger(self.scope.base_logger, extra)
-        return StepContext(logger, attempt, state.id, f"{invocation.execution_id}:{state.id}")
+        state = self.state
+        logger = attempt_logger(self.scope, state, attempt)
+        return StepContext(logger, attempt, state.id, f"{self.invocation.execution_id}:{state.id}")
 
     def _succeed(self, value: Any, attempt: int) -> Any:
-        invocation, state = self.invocation, self.state
-        serdes = invocation.serdes if self.config.serdes is None else self.config.serdes
-        what = payloads.result_of(state)
-        failure: Exception
         try:
-            _check_no_coroutine(value, what)
-            text, read_back = payloads.encoded(value, serdes, state.id, invocation.arn, what)
-            payloads.check_size(text, payloads.MAX_STEP_BYTES, what, TOO_LARGE)
-        except (SerDesError, PayloadTooLargeError) as error:  # another attempt would return the same
-            failure = error
+            text, read_back = self._encoded(value)
+        except Unstorable as unstorable:
+            failure = unstorable.error
         else:
-            event = invocation.event(EventType.STEP_SUCCEEDED, state, attempt=attempt, payload=text)
-            invocation.checkpoint(state, [event], progress=True)
+            event = self.strand.event(EventType.STEP_SUCCEEDED, self.state, attempt=attempt, payload=text)
+            self.strand.checkpoint(self.state, [event], progress=True)
             return read_back
         return self._fail(failure, attempt, RetryDecision.no_retry())
 
+    def _encoded(self, value: Any) -> tuple[str, Any]:
+        """Return the text of a result and what replay will make of it; another attempt would return the same."""
+        invocation, what = self.invocation, payloads.result_of(self.state)
+        serdes = invocation.serdes if self.config.serdes is None else self.config.serdes
+        try:
+            payloads.check_no_coroutine(value, what)
+            text, read_back = payloads.encoded(value, serdes, self.state.id, invocation.arn, what)
+            payloads.check_size(text, payloads.MAX_STEP_BYTES, what, TOO_LARGE)
+        except (SerDesError, PayloadTooLargeError) as error:
+            raise Unstorable(error) from error
+        return text, read_back
+
     def _fail(self, error: Exception, attempt: int, decision: RetryDecision, *, interrupted: bool = False) -> NoReturn:
-        invocation, state = self.invocation, self.state
+        strand, state = self.strand, self.state
         details: dict[str, object] | None = None
         timers = []
         if decision.should_retry:
             seconds = seconds_of(decision.delay, "the delay of the retry strategy")
             details = {"next_attempt_delay_seconds": whole(seconds)}
             timers.append(NewTimer(state.id, "retry", seconds))
-        event = invocation.event(
-            EventType.STEP_FAILED, state, attempt=attempt, error=error_text(error), details=details
-        )
+        event = strand.event(EventType.STEP_FAILED, state, attempt=attempt, error=error_text(error), details=details)
         # At once, not with the suspend: a handler's `finally` must not be able to lose the attempt.
-        invocation.checkpoint(state, [event], timers, progress=not interrupted)
+        strand.checkpoint(state, [event], timers, progress=not interrupted)
         if decision.should_retry:
-            invocation.suspend(state)
-        raise recorded_error(invocation, state, StepError)
+            strand.suspend(state)
+        raise recorded_failure(strand, state, StepError)
 
     def _judged(self, error: Exception, attempts_made: int) -> tuple[Exception, RetryDecision]:
         """Ask the strategy. One that fails itself ends the step with its own error: that is a mistake in the code."""
@@ -199,7 +209,9 @@ class StepRun:
         return decision
 
 
-def call_with_deadline(func: Callable[[], Any], seconds: float) -> tuple[bool, Callable[[], Any]]:
+def call_with_deadline(
+    func: Callable[[], Any], seconds: float, on_thread_end: Callable[[], None]
+) -> tuple[bool, Callable[[], Any]]:
     """Run a function in a thread of its own; return whether it finished in time, and a function that gives its outcome.
 
     A function that did not finish is abandoned, not stopped: Python cannot stop a thread.
@@ -211,6 +223,8 @@ def call_with_deadline(func: Callable[[], Any], seconds: float) -> tuple[bool, C
             outcome.append((func(), None))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             outcome.append((None, error))
+        finally:
+            on_thread_end()
 
     thread = threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="durable-step")
     thread.start()
@@ -223,9 +237,3 @@ def call_with_deadline(func: Callable[[], Any], seconds: float) -> tuple[bool, C
         return value
 
     return bool(outcome), give
-
-
-def _check_no_coroutine(value: Any, what: str) -> None:
-    if inspect.iscoroutine(value):
-        value.close()
-        raise SerDesError(f"{what} is a coroutine: the body must be a plain function; call asyncio.run() inside it")

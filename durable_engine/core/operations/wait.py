@@ -11,9 +11,10 @@ def run_wait(scope: Scope, state: OperationState, seconds: float) -> None:
     """Return when the wait is over; suspend until then."""
     if state.status == SUCCEEDED or state.status == CANCELLED:
         return
-    invocation = scope.invocation
+    strand = scope.strand
     if state.status == NEW:
-        invocation.check_release()
-        event = invocation.event(EventType.WAIT_STARTED, state, details={"duration_seconds": whole(seconds)})
-        invocation.suspend_with(state, event, NewTimer(state.id, "wait", seconds))
-    invocation.suspend(state)
+        strand.check_release()
+        event = strand.event(EventType.WAIT_STARTED, state, details={"duration_seconds": whole(seconds)})
+        # Shares the statement that suspends the execution, when nothing else keeps it running.
+        strand.defer(state, event, NewTimer(state.id, "wait", seconds))
+    strand.suspend(state)

@@ -1,43 +1,44 @@
-"""`manage.py durable`: start, look at, stop and answer executions from a terminal or a script."""
+"""`manage.py durable`: start, look at, follow, repair, stop and answer executions from a terminal or a script."""
 
 from __future__ import annotations
 
-import getpass
-import sys
+import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, NoReturn
-from uuid import UUID
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from durable_engine import client
 from durable_engine.management import durable_output as output
+from durable_engine.management.backends.http import URL_VARIABLE, Credentials, Server
+from durable_engine.management.backends.local import LocalBackend, command_actor
+from durable_engine.management.backends.port import Backend, Described, ListWanted
+from durable_engine.management.backends.remote import RemoteBackend
+from durable_engine.management.durable_acts import ACTS, DONE, run_act
 from durable_engine.management.durable_arguments import FOR_EVER, add_arguments
-from durable_engine.queries.callbacks import execution_of_callback, open_callbacks_of
-from durable_engine.queries.executions import find_execution
-from durable_engine.services import callbacks, executions
-from durable_engine.services.actors import COMMAND_LINE, Actor
-from durable_engine.services.callback_ids import callback_id_for, parse_callback_id
-from durable_engine.services.exceptions import (
-    ActionRefused,
-    CallbackNotFound,
-    DurableServiceError,
-    ExecutionNotFound,
-    InvalidInput,
-)
-from durable_engine.services.validation import parse_json
+from durable_engine.management.durable_bulk import run_bulk
+from durable_engine.management.durable_callbacks import run_callback
+from durable_engine.management.durable_keys import run_keys
+from durable_engine.management.durable_tail import CLOSED, changes, end_of, events_until_end
+from durable_engine.management.durable_values import read_input, tags_of
+from durable_engine.services.exceptions import DurableServiceError, InvalidInput
 
-USAGE, NOT_FOUND, REFUSED, NO_RESULT = 2, 4, 5, 1
-# Names and ids of executions are at most 64 characters, callback ids longer.
-LONGEST_EXECUTION: Final = 64
-EXIT_CODES = {404: NOT_FOUND, 409: REFUSED, 408: NO_RESULT}
+NO_RESULT, USAGE, NOT_FOUND, REFUSED, NO_ACCESS = 1, 2, 4, 5, 6
+EXIT_CODES = {404: NOT_FOUND, 409: REFUSED, 403: NO_ACCESS, 429: NO_ACCESS}
+ONLY_HERE = frozenset({"bulk", "keys"})
+START_OPTIONS = {
+    "execution_name": "name",
+    "function_version": "version",
+    "delay": "delay_seconds",
+    "priority": "priority",
+    "queue": "queue",
+    "concurrency_key": "concurrency_key",
+}
 
 
 class Command(BaseCommand):
-    """Turns arguments into calls of services and queries, and their answers into text or JSON."""
+    """Turns arguments into calls of a backend, and its answers into text or JSON."""
 
-    help = "Start, list, show and stop durable executions, and complete their callbacks."
+    help = "Start, list, show, follow, repair and stop durable executions, and complete their callbacks."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,148 +46,149 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, *args: object, **options: Any) -> None:
-        """Run the subcommand; what a service refuses goes to stderr with an exit code that says which kind it is."""
+        """Run the subcommand; what is refused goes to stderr with an exit code that says which kind it is."""
+        action = options["action"]
         try:
-            getattr(self, f"_{options['action']}")(options)
+            self._backend = _backend(options)
+            getattr(self, "_act" if action in ACTS else f"_{action}")(options)
         except DurableServiceError as error:
-            raise CommandError(str(error), returncode=EXIT_CODES.get(error.status_code, USAGE)) from error
+            raise CommandError(str(error), returncode=_exit_code(error.status_code)) from error
+        except KeyboardInterrupt:
+            if action != "tail":
+                raise
 
     def _start(self, options: Mapping[str, Any]) -> None:
-        started = executions.start_execution(
-            options["function"],
-            _read_input(options["input"]),
-            actor=_actor(),
-            name=options["execution_name"],
-            version=options["function_version"],
-            tags=_tags(options["tags"]),
-            delay_seconds=options["delay"],
-        )
-        self._after_start(started.id, created=started.created, options=options)
-
-    def _after_start(self, execution_id: UUID, *, created: bool, options: Mapping[str, Any]) -> None:
-        wait = options["wait"]
-        problem: DurableServiceError | None = None
-        if wait is not None:
-            handle = client.ExecutionHandle(execution_id, "", created)
-            try:
-                handle.result(None if wait == FOR_EVER else wait)
-            except (client.ExecutionNotSucceeded, client.ResultNotReady) as error:
-                problem = error
-        if options["as_json"] or wait is not None:
-            self._print_execution(execution_id, options["as_json"], {"created": created})
+        given = {name: options[option] for option, name in START_OPTIONS.items() if options[option] is not None}
+        if tags := tags_of(options["tags"]):
+            given["tags"] = tags
+        started = self._backend.start(options["function"], read_input(options["input"]), given)
+        if options["wait"] is not None:
+            self._wait(started, options)
+        elif options["as_json"]:
+            self._print_execution(self._backend.show(started["id"]) | {"created": started["created"]}, as_json=True)
         else:
-            self.stdout.write(str(execution_id) if created else f"{execution_id} (was started before)")
-        if problem is not None:
-            raise CommandError(str(problem), returncode=NO_RESULT)
+            self.stdout.write(started["id"] if started["created"] else f"{started['id']} (was started before)")
+
+    def _wait(self, started: Described, options: Mapping[str, Any]) -> None:
+        seconds = None if options["wait"] == FOR_EVER else options["wait"]
+        shown = end_of(self._backend, started["id"], seconds)
+        self._print_execution(shown | {"created": started["created"]}, as_json=options["as_json"])
+        if shown["status"] not in CLOSED:
+            problem = f"Execution {shown['id']} is {shown['status']} after {seconds:g} seconds of waiting."
+            raise CommandError(problem, returncode=NO_RESULT)
+        _check_success(shown)
 
     def _list(self, options: Mapping[str, Any]) -> None:
-        page = client.list_executions(status=options["status"], function=options["function"], limit=options["limit"])
+        rows = self._backend.executions(_wanted(options, options["limit"]))
         if options["as_json"]:
-            self.stdout.write(output.to_json({"executions": [output.execution_line(row) for row in page.items]}))
+            self.stdout.write(output.to_json({"executions": rows}))
         else:
-            self.stdout.write(output.execution_table(page.items))
+            self.stdout.write(output.execution_table(rows))
+
+    def _functions(self, options: Mapping[str, Any]) -> None:
+        versions = self._backend.functions()
+        if options["as_json"]:
+            self.stdout.write(output.to_json({"functions": versions}))
+        else:
+            self.stdout.write(output.version_table(versions))
 
     def _show(self, options: Mapping[str, Any]) -> None:
-        self._print_execution(_execution_id(options["execution"]), options["as_json"])
+        self._print_execution(self._backend.show(options["execution"]), as_json=options["as_json"])
 
     def _history(self, options: Mapping[str, Any]) -> None:
-        execution_id = _execution_id(options["execution"])
-        events = client.history(execution_id)
+        shown = self._backend.show(options["execution"])
+        events = self._backend.events(str(shown["id"]))
         if options["as_json"]:
-            status = client.get_execution(execution_id).status
-            self.stdout.write(output.to_json({"id": execution_id, "status": status, "events": events}))
+            self.stdout.write(output.to_json({"id": shown["id"], "status": shown["status"], "events": events}))
         else:
             self.stdout.write(output.history_text(events))
 
-    def _stop(self, options: Mapping[str, Any]) -> None:
-        execution_id = _execution_id(options["execution"])
-        executions.stop_execution(execution_id, actor=_actor(), reason=options["reason"])
-        self._print_done(execution_id, "Stopped", options["as_json"])
+    def _tail(self, options: Mapping[str, Any]) -> None:
+        as_json, seconds = options["as_json"], options["seconds"]
+        if options["execution"] is None:
+            for row in changes(self._backend, _wanted(options), seconds):
+                self._print_line(output.to_json(row, indent=None) if as_json else output.execution_change(row))
+            return
+        execution = str(self._backend.show(options["execution"])["id"])
+        for event in events_until_end(self._backend, execution, seconds):
+            self._print_line(output.to_json(event, indent=None) if as_json else output.event_line(event))
+        shown = self._backend.show(execution)
+        if shown["status"] not in CLOSED:
+            raise CommandError(f"Execution {execution} is {shown['status']}.", returncode=NO_RESULT)
+        _check_success(shown)
 
     def _callback(self, options: Mapping[str, Any]) -> None:
-        execution_id, callback_id = _callback(options["callback"], options["operation"])
-        if options["heartbeat"]:
-            callbacks.heartbeat_callback(callback_id)
-        elif options["fail"] is not None:
-            error = {"ErrorType": options["error_type"], "ErrorMessage": options["fail"]}
-            callbacks.complete_callback(callback_id, actor=_actor(), error=error)
+        execution = run_callback(self._backend, options)
+        if execution is not None:
+            self._print_done(execution, "Done", options["as_json"])
         else:
-            parse_json(options["succeed"], field="--succeed")
-            callbacks.complete_callback(callback_id, actor=_actor(), succeed=options["succeed"])
-        self._print_done(execution_id, "Done", options["as_json"])
+            self.stdout.write(output.to_json({"done": "Done"}) if options["as_json"] else "Done")
 
-    def _print_done(self, execution_id: UUID, text: str, as_json: bool) -> None:
+    def _act(self, options: Mapping[str, Any]) -> None:
+        action, as_json = options["action"], options["as_json"]
+        done = run_act(self._backend, options)
+        if action == "delete":
+            text = f"{DONE[action]}: execution {done['id']}"
+            self.stdout.write(output.to_json({"done": text}) if as_json else text)
+        elif action in DONE:
+            self._print_done(str(done["id"]), DONE[action], as_json)
+        elif as_json:
+            self._print_execution(self._backend.show(str(done["id"])), as_json=True)
+        else:
+            self.stdout.write(str(done["id"]))
+
+    def _bulk(self, options: Mapping[str, Any]) -> None:
+        self.stdout.write(run_bulk(options, command_actor()))
+
+    def _keys(self, options: Mapping[str, Any]) -> None:
+        self.stdout.write(run_keys(options, command_actor()))
+
+    def _print_done(self, execution: str, text: str, as_json: bool) -> None:
+        shown = self._backend.show(execution)
         if as_json:
-            self._print_execution(execution_id, as_json)
+            self._print_execution(shown, as_json=True)
         else:
-            self.stdout.write(f"{text}: execution {execution_id} is {client.get_execution(execution_id).status}")
+            self.stdout.write(f"{text}: execution {shown['id']} is {shown['status']}")
 
-    def _print_execution(self, execution_id: UUID, as_json: bool, more: dict[str, Any] | None = None) -> None:
-        shown = output.execution_object(client.get_execution(execution_id)) | (more or {})
+    def _print_execution(self, shown: Described, *, as_json: bool) -> None:
         self.stdout.write(output.to_json(shown) if as_json else output.execution_text(shown))
 
-
-def _actor() -> Actor:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a user id without a name.
-        user = "unknown"
-    return Actor(f"command line ({user})", channel=COMMAND_LINE)
+    def _print_line(self, line: str) -> None:
+        # Whoever follows through a pipe sees each line when it is written.
+        self.stdout.write(line)
+        self.stdout.flush()
 
 
-def _read_input(text: str) -> str:
-    if text == "-":
-        return sys.stdin.read()
-    if not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("--input", f"{text[1:]} can't be read: {error}.") from error
+def _backend(options: Mapping[str, Any]) -> Backend:
+    from_environment = os.environ.get(URL_VARIABLE, "").strip()
+    if options["action"] in ONLY_HERE:
+        if from_environment:
+            problem = f"durable {options['action']} works on the database of this installation only."
+            raise InvalidInput(URL_VARIABLE, problem, f"Run it without {URL_VARIABLE}.")
+        return LocalBackend()
+    url = options["url"] or from_environment
+    return RemoteBackend(Server(url, Credentials.of_environment(os.environ))) if url else LocalBackend()
 
 
-def _tags(pairs: list[str]) -> dict[str, str]:
-    tags = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise InvalidInput("--tag", f"{pair!r} is not KEY=VALUE.")
-        tags[key] = value
-    return tags
+def _exit_code(status: int) -> int:
+    return NO_ACCESS if status >= 500 else EXIT_CODES.get(status, USAGE)
 
 
-def _execution_id(text: str) -> UUID:
-    found = find_execution(text)
-    if not found:
-        raise ExecutionNotFound(text)
-    if len(found) > 1:
-        raise ActionRefused(f"{text!r} fits several executions.", fix="Give the whole id.")
-    return found[0]
+def _check_success(shown: Described) -> None:
+    if shown["status"] != "SUCCEEDED":
+        cause = f": {shown['error']['type']}: {shown['error']['message']}" if shown["error"] else ""
+        raise CommandError(f"Execution {shown['id']} is {shown['status']}{cause}", returncode=NO_RESULT)
 
 
-def _callback(text: str, operation_id: str | None) -> tuple[UUID, str]:
-    """Return the execution and the callback id of what the command line names."""
-    if len(text) > LONGEST_EXECUTION:
-        if operation_id is not None:
-            raise InvalidInput("--operation", "a callback id names its operation already.", "Leave it out.")
-        return execution_of_callback(parse_callback_id(text)) or _no_callback(), text
-    execution_id = _execution_id(text)
-    return execution_id, callback_id_for(execution_id, operation_id or _only_open_operation(execution_id))
-
-
-def _only_open_operation(execution_id: UUID) -> str:
-    waiting = open_callbacks_of(execution_id)
-    if len(waiting) == 1:
-        return waiting[0].operation_id
-    if not waiting:
-        status = client.get_execution(execution_id).status
-        raise ActionRefused(f"Execution {execution_id} has no open callback; it is {status}.")
-    operations = ", ".join(f"{callback.operation_id} ({callback.name})" for callback in waiting)
-    raise InvalidInput(
-        "--operation", f"execution {execution_id} has several open callbacks.", f"Name one: {operations}."
+def _wanted(options: Mapping[str, Any], limit: int = 50) -> ListWanted:
+    return ListWanted(
+        status=options["status"],
+        function=options["function"],
+        text=options["text"],
+        version=options["function_version"],
+        tags=tuple(tags_of(options["tags"]).items()),
+        since=options["since"],
+        until=options["until"],
+        waiting=options["waiting"],
+        limit=limit,
     )
-
-
-def _no_callback() -> NoReturn:
-    raise CallbackNotFound

@@ -1,9 +1,9 @@
 """`manage.py up`: the whole product on one machine, until Ctrl-C."""
 
+import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from os import getpid
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,12 @@ from durable_engine.embedded.lines import Printer
 from durable_engine.embedded.postgres import PostgresCluster, PostgresError
 from durable_engine.embedded.supervisor import StartFailed, StopRequested, Supervisor
 from durable_engine.models import Worker
+from durable_engine.services.actors import COMMAND_LINE, Actor
+from durable_engine.services.api_keys import KeyPair, ensure_api_key
 
 ADMIN = "admin"
+LOCAL_KEY = "local"
+SUPERVISOR = Actor("manage.py up", channel=COMMAND_LINE)
 PASSWORD_FILE = "admin_password"  # noqa: S105 (the name of the file)
 REFUSALS = (
     runfile.AlreadyRunning,
@@ -82,7 +86,10 @@ class Run:
         self._start_servers()
         self._migrate()
         password, is_new = ensure_admin(self._home)
+        pair, key_is_new = ensure_api_key(LOCAL_KEY, actor=SUPERVISOR)
         cwd: Path = settings.BASE_DIR
+        # The scheduler, which sends the mail, does not know the port otherwise.
+        os.environ.setdefault("PERDURE_PUBLIC_URL", self._url.rstrip("/"))
         self._supervisor.start(
             [
                 stack.web_service(self._listener, cwd),
@@ -91,9 +98,16 @@ class Run:
             ]
         )
         connections.close_all()
-        self._file = runfile.RunFile(self._url, ADMIN, password)
+        self._file = runfile.RunFile(
+            self._url,
+            ADMIN,
+            password,
+            access_key_id=pair.key.access_key_id if pair else None,
+            secret_access_key=pair.secret if pair else None,
+            region=settings.DURABLE_REGION,
+        )
         self._pids_changed(self._supervisor.pids)
-        self._announce(password if is_new else None)
+        self._announce(password if is_new else None, pair if key_is_new else None)
 
     def _start_servers(self) -> None:
         if settings.ENVIRONMENT.database_url is None:
@@ -119,7 +133,7 @@ class Run:
         # Nothing is written before everything is ready: a script that finds the file can use all that it names.
         if self._file is not None:
             names = ("web", "worker", "scheduler", "postgres", "broker")
-            self._file.pids = {"supervisor": getpid(), **{name: pids.get(name) for name in names}}
+            self._file.pids = {"supervisor": os.getpid(), **{name: pids.get(name) for name in names}}
             self._file.write(self._home)
 
     @property
@@ -127,12 +141,13 @@ class Run:
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}/"
 
-    def _announce(self, new_password: str | None) -> None:
+    def _announce(self, new_password: str | None, new_key: KeyPair | None) -> None:
         port = self._listener.getsockname()[1]
         if settings.ENVIRONMENT.port is None and port != stack.PORTS.start:
             self._supervisor.say(f"port {stack.PORTS.start} is taken, so this is port {port}")
         login = f"  sign in as   {ADMIN}  password  {new_password}\n" if new_password else ""
-        self._printer.raw(f"\n  Perdure runs at  {self._url}\n{login}  Ctrl-C stops it.\n\n")
+        key = f"  API key      {new_key.key.access_key_id}  secret  {new_key.secret}\n" if new_key else ""
+        self._printer.raw(f"\n  Perdure runs at  {self._url}\n{login}{key}  Ctrl-C stops it.\n\n")
 
 
 def ensure_admin(home: Path) -> tuple[str | None, bool]:

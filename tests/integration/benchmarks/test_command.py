@@ -46,10 +46,9 @@ def test_a_quick_run_takes_the_figures_that_are_asked_for_and_cleans_up(tmp_path
     assert done.returncode == 0, done.stderr
     figures = {figure["name"]: figure for figure in json.loads(output.read_text())}
     assert tuple(figures) == FIGURES
-    # What a quick run measures on a busy machine is noise; what it counts is not. A step takes one statement, or two
-    # when its body takes so long that its start is recorded by itself.
-    assert all(math.isfinite(figure["value"]) for figure in figures.values())
-    assert 0.9 < figures["statements_per_step"]["value"] < 2.1
+    assert all(math.isfinite(figure["value"]) and figure["value"] > 0 for figure in figures.values())
+    # One, but for a start that was recorded by itself because a busy machine made its body slow.
+    assert round(figures["statements_per_step"]["value"], 1) == 1.0
     assert all(name in done.stdout for name in FIGURES)
     assert list(tmp_path.glob("perdure-bench-*")) == []
 
@@ -87,6 +86,6 @@ def test_an_unknown_figure_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     )
 
     assert done.returncode == 2
-    assert "--only: no figure is called steps" in done.stderr
+    assert "--only: no figure's name begins with 'steps'" in done.stderr
     assert "sequential_step_ratio" in done.stderr
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60

@@ -29,7 +29,7 @@ def broker(home: Path) -> Iterator[Broker]:
 def test_celerys_client_can_use_its_url(broker: Broker) -> None:
     with Connection(broker.url) as connection, connection.SimpleQueue("letters") as queue:
         queue.put({"id": 1}, serializer="json")
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=40)
         message.ack()
 
     assert message.payload == {"id": 1}

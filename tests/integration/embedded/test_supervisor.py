@@ -44,7 +44,7 @@ class Run:
         lines = [line for line in self.text.splitlines() if line.startswith("{")]
         return json.loads(lines[-1]) if lines else {}
 
-    def wait_for(self, text: str, seconds: float = 20) -> None:
+    def wait_for(self, text: str, seconds: float = 60) -> None:
         """Wait until the output has a text."""
         wait_for(lambda: text in self.text, f"{text!r} in the output, which is:\n{self.text}", seconds)
 

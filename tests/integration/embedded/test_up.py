@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, build_opener
 
+import boto3
 import psycopg
 import pytest
 from django.conf import settings
@@ -125,6 +126,18 @@ def page_after_login(url: str, user: str, password: str) -> str:
         return str(urlsplit(answer.url).path)
 
 
+def functions_of(found: dict[str, Any]) -> set[str]:
+    """Ask the API as a script does that has read run.json."""
+    client = boto3.client(
+        "lambda",
+        endpoint_url=found["url"],
+        region_name=found["region"],
+        aws_access_key_id=found["access_key_id"],
+        aws_secret_access_key=found["secret_access_key"],
+    )
+    return {view["FunctionName"] for view in client.list_functions()["Functions"]}
+
+
 def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
     home: Path, start_up: Callable[..., Up]
 ) -> None:
@@ -140,6 +153,8 @@ def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
     assert found["url"] in up.text
     assert up.text.count(found["admin_password"]) == 1
     assert page_after_login(found["url"], found["admin_user"], found["admin_password"]) != "/login/"
+    assert up.text.count(found["secret_access_key"]) == 1
+    assert functions_of(found) >= {"order-processing", "document-approval"}
 
     # A second terminal needs no environment to find the database.
     assert manage(home, "migrate", "--check").returncode == 0
@@ -177,6 +192,8 @@ def test_kill_minus_nine_leaves_no_orphan_and_the_next_start_goes_on(home: Path,
     wait_until_gone(family, seconds=10)
     assert after["admin_password"] == before["admin_password"]
     assert after["admin_password"] not in again.text
+    assert after["secret_access_key"] == before["secret_access_key"]
+    assert after["secret_access_key"] not in again.text
     assert page_after_login(after["url"], after["admin_user"], after["admin_password"]) != "/login/"
 
 

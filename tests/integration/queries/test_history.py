@@ -144,6 +144,30 @@ def test_a_callback_shows_its_id_only_to_who_may_have_it(execution: Execution) -
     assert history(execution.pk)[-1]["CallbackStartedDetails"] == {"Timeout": 60, "HeartbeatTimeout": 5}
 
 
+def test_an_invoke_says_what_it_started(execution: Execution) -> None:
+    child = "01987654-3210-7abc-8def-0123456789ab"
+    facts = {"function": "charge", "version": 2, "execution_id": child, "tenant_id": "acme"}
+    columns = {"operation_id": "1", "subtype": "ChainedInvoke", "payload": '{"a": 1}'}
+    details = last(execution, "ChainedInvokeStarted", details=facts, **columns)["ChainedInvokeStartedDetails"]
+
+    assert details["DurableExecutionArn"].endswith(f":function:charge:$LATEST/durable-execution/{child}/{child}")
+    assert {name: value for name, value in details.items() if name != "DurableExecutionArn"} == {
+        "FunctionName": "charge",
+        "TenantId": "acme",
+        "ExecutedVersion": "2",
+        "Input": {"Payload": '{"a": 1}', "Truncated": False},
+    }
+
+
+def test_an_invoke_of_nothing_names_no_execution(execution: Execution) -> None:
+    started = last(execution, "ChainedInvokeStarted", details={"function": "chrge"}, operation_id="1", payload="{}")
+
+    assert started["ChainedInvokeStartedDetails"] == {
+        "FunctionName": "chrge",
+        "Input": {"Payload": "{}", "Truncated": False},
+    }
+
+
 def test_the_execution_timeout_is_in_the_first_event(execution: Execution) -> None:
     Event.objects.update(details={"execution_timeout_seconds": 600.0})
     assert history(execution.pk)[0]["ExecutionStartedDetails"]["ExecutionTimeout"] == 600

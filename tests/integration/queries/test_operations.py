@@ -190,6 +190,28 @@ class TestOtherOperations:
         add_event(execution, "ExecutionStopped")
         assert [operation.status for operation in operations_of(execution.pk)] == ["CANCELLED", "CANCELLED"]
 
+    def test_what_a_complete_batch_left_behind_is_cancelled_while_its_execution_goes_on(self) -> None:
+        execution = new()
+        add_event(execution, "ContextStarted", event_at=at(0), operation_id="1", subtype="Parallel")
+        for branch in ("1-1", "1-2"):
+            about = {"operation_id": branch, "parent_id": "1", "subtype": "ParallelBranch"}
+            add_event(execution, "ContextStarted", event_at=at(1), **about)
+        step(execution, "Started", 2, operation_id="1-1-1", parent_id="1-1")
+        add_event(execution, "ContextSucceeded", event_at=at(3), operation_id="1-2", subtype="ParallelBranch")
+        add_event(execution, "ContextSucceeded", event_at=at(4), operation_id="1", subtype="Parallel")
+        step(execution, "Started", 5, operation_id="10")
+
+        listed = {operation.id: (operation.status, operation.ended_at) for operation in operations_of(execution.pk)}
+        assert listed == {
+            "1": ("SUCCEEDED", at(4)),
+            "1-1": ("CANCELLED", at(4)),
+            "1-1-1": ("CANCELLED", at(4)),
+            "1-2": ("SUCCEEDED", at(3)),
+            "10": ("STARTED", None),
+        }
+        (attempt,) = next(each for each in operations_of(execution.pk) if each.id == "1-1-1").attempts
+        assert (attempt.status, attempt.ended_at) == ("INTERRUPTED", at(4))
+
 
 class TestInvocations:
     def test_each_pass_of_the_handler_is_listed_and_the_running_one_has_no_end(self) -> None:

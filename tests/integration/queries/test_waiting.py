@@ -56,9 +56,25 @@ def test_a_back_off() -> None:
 def test_a_callback_with_and_without_a_deadline() -> None:
     execution = make_execution(status="SUSPENDED")
     make_callback(execution, "2", name="manager approval")
-    assert re.fullmatch(f"Waiting for the callback “manager approval” since {CLOCK}", said(execution))
+    assert re.fullmatch(
+        f"Waiting for the callback “manager approval”, which nobody has answered since {CLOCK}", said(execution)
+    )
     make_callback(execution, "3", name=None, timeout_seconds=3600)
-    assert re.search(f"; Waiting for the callback operation 3 since {CLOCK}, expires {CLOCK}$", said(execution))
+    assert re.search(
+        f"; Waiting for the callback operation 3, which nobody has answered since {CLOCK}, expires {CLOCK}$",
+        said(execution),
+    )
+
+
+def test_executions_that_it_invoked_are_waited_for_until_they_end() -> None:
+    execution = make_execution(status="SUSPENDED")
+    make_execution(function="charge", parent_execution_id=execution.pk, status="SUCCEEDED")
+    assert said(execution) == "Suspended with nothing left to wait for"
+    make_execution(function="ship", parent_execution_id=execution.pk)
+    make_execution(function="bill", parent_execution_id=execution.pk, status="PAUSED")
+    ship, bill = said(execution).split("; ")
+    assert re.fullmatch(f"Waiting for ship, which it invoked at {CLOCK}", ship)
+    assert re.fullmatch(f"Waiting for bill, which it invoked at {CLOCK} and which is paused", bill)
 
 
 def test_of_many_things_the_first_two_are_named() -> None:
@@ -128,4 +144,4 @@ def test_the_number_of_queries_does_not_grow_with_the_history() -> None:
         make_callback(execution, f"1-{number}")
     with CaptureQueriesContext(connection) as queries:
         waiting_for(execution)
-    assert len(queries) == 4
+    assert len(queries) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,14 @@ from uuid_utils.compat import uuid7
 
 from durable_engine import dispatch
 from durable_engine.models import Event, Execution, Worker
-from durable_engine.scheduler import due_timers, execution_timeouts, expired_invocations, lost_workers, undispatched
+from durable_engine.scheduler import (
+    due_timers,
+    execution_timeouts,
+    expired_invocations,
+    lost_workers,
+    undispatched,
+    untold_parents,
+)
 from durable_engine.scheduler.each import for_each
 from durable_engine.scheduler.sweep import BATCH, Round
 from durable_engine.storage.leases import register_worker, retire_worker
@@ -183,3 +191,31 @@ def test_one_row_that_fails_does_not_hold_up_the_others(caplog: pytest.LogCaptur
     assert done == [good]
     assert "broken row" in caplog.text
     assert for_each("thing", [bad], action) == 0, "nothing achieved: not to be repeated at once"
+
+
+def test_parents_whose_child_ended_unnoticed_are_told_and_hinted_at(this_round: Round, execution: Make) -> None:
+    parent, deaf = execution("SUSPENDED"), execution("STOPPED", closed_at=-1)
+    ended = {"closed_at": -1, "parent_operation_id": "1"}
+    told = execution("FAILED", parent_execution_id=parent.pk, **ended)
+    unheard = execution("FAILED", parent_execution_id=deaf.pk, **ended)
+    orphan = execution("FAILED", parent_execution_id=uuid7(), **ended)
+    live = execution("SUSPENDED", parent_execution_id=parent.pk, parent_operation_id="2")
+
+    untold_parents.sweep(this_round)
+    untold_parents.sweep(this_round)
+
+    assert status_of(parent.pk) == "PENDING"
+    events = Event.objects.filter(execution=parent, event_id__gt=1)
+    assert list(events.values_list("event_type", "operation_id")) == [("ChainedInvokeFailed", "1")]
+    done = Execution.objects.filter(parent_notified=True).values_list("pk", flat=True)
+    assert set(done) == {told.pk, unheard.pk, orphan.pk}
+    assert live.pk not in done
+    until_hinted()
+
+
+def until_hinted() -> None:
+    """A sweep does not wait for the broker."""
+    deadline = time.monotonic() + 40
+    while not dispatch.waiting_hints():
+        assert time.monotonic() < deadline, "no hint came"
+        time.sleep(0.01)

@@ -235,7 +235,9 @@ class TestStopDuringAnInvocation:
         served = [Served("orders", 1, 900.0)]
         granted = claim(holder.get(), worker_id=worker.pk, served=served, queues=["durable"], execution_id=execution.pk)
         assert granted is not None
-        invocation = PostgresInvocation(holder, granted, callback_id=callback_id_for, should_release=lambda: False)
+        invocation = PostgresInvocation(
+            holder, granted, callback_id=callback_id_for, should_release=lambda: False, hint=lambda *_: None
+        )
         invocation.load()
         yield invocation
         holder.discard()

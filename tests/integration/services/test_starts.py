@@ -12,6 +12,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from durable_engine.models import AuditEntry, Event, Execution
+from durable_engine.sdk import registry
+from durable_engine.sdk.limits import ConcurrencyLimit
+from durable_engine.sdk.registry import DurableHandler
 from durable_engine.services.actors import Actor
 from durable_engine.services.exceptions import ExecutionAlreadyStarted, FunctionNotFound, InvalidInput
 from durable_engine.services.executions import StartedExecution, StartRequest, start_execution, start_executions
@@ -48,6 +51,15 @@ class TestWhatIsWritten:
         make_function("orders", 3)
         assert Execution.objects.get(pk=start().id).version == 3
         assert Execution.objects.get(pk=start(version=1).id).version == 1
+
+    @pytest.mark.parametrize(
+        ("function", "version"),
+        [("orders:1", 1), ("orders:$LATEST", 3), ("arn:aws:lambda:eu-west-1:123456789012:function:orders:1", 1)],
+    )
+    def test_a_function_may_be_named_with_its_version_or_by_an_arn(self, function: str, version: int) -> None:
+        make_function("orders", 3)
+        execution = Execution.objects.get(pk=start(function=function).id)
+        assert (execution.function, execution.version) == ("orders", version)
 
     def test_a_function_only_workers_know_takes_its_options_from_their_registration(self) -> None:
         make_function("elsewhere", config={"queue": "gpu", "execution_timeout_seconds": 60})
@@ -234,6 +246,10 @@ class TestRefusals:
         with pytest.raises(FunctionNotFound, match=r"no version 9 of function 'orders'\. Known versions: 1, 2"):
             start(version=9)
 
+    def test_a_name_with_a_version_and_another_version_contradict_each_other(self) -> None:
+        with pytest.raises(InvalidInput, match="2 is not the version in 'orders:1'"):
+            start(function="orders:1", version=2)
+
     @pytest.mark.parametrize("version", [0, -1, True, "1"])
     def test_a_version_is_a_whole_number_from_1(self, version: Any) -> None:
         with pytest.raises(InvalidInput, match="version"):
@@ -312,3 +328,39 @@ class TestRefusals:
         with pytest.raises(InvalidInput) as refused:
             start(json.dumps(value), "refund")
         assert refused.value.field == field
+
+
+class TestWhereAndWhen:
+    @pytest.fixture(autouse=True)
+    def limited(self) -> None:
+        registry.register(DurableHandler("limited", 1, lambda event, context: None, limit=ConcurrencyLimit(1)))
+
+    def test_a_start_may_choose_priority_queue_and_key(self) -> None:
+        started = start(function="limited", priority=7, queue="bulk", concurrency_key="A-1")
+        execution = Execution.objects.get(pk=started.id)
+        assert (execution.priority, execution.queue, execution.concurrency_key) == (7, "bulk", "limited/A-1")
+
+    def test_without_them_the_function_decides(self) -> None:
+        execution = Execution.objects.get(pk=start(function="limited").id)
+        assert (execution.priority, execution.queue, execution.concurrency_key) == (0, "durable", None)
+
+    @pytest.mark.parametrize(
+        ("options", "field"),
+        [
+            ({"priority": 1001}, "priority"),
+            ({"priority": True}, "priority"),
+            ({"priority": 1.5}, "priority"),
+            ({"queue": ""}, "queue"),
+            ({"queue": "a b"}, "queue"),
+            ({"concurrency_key": ""}, "concurrency_key"),
+            ({"concurrency_key": "x" * 257}, "concurrency_key"),
+        ],
+    )
+    def test_what_cannot_be_is_named(self, options: dict[str, Any], field: str) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            start(function="limited", **options)
+        assert refused.value.field == field
+
+    def test_a_key_without_a_limit_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="no limit"):
+            start(function="orders", concurrency_key="A-1")

@@ -70,7 +70,11 @@ def taken(holder: ConnectionHolder, worker_id: UUID, execution: Execution) -> Po
     granted = claim(holder.get(), worker_id=worker_id, served=SERVED, queues=["durable"], execution_id=execution.pk)
     assert granted is not None
     invocation = PostgresInvocation(
-        holder, granted, callback_id=lambda _, operation: f"id-of-{operation}", should_release=lambda: False
+        holder,
+        granted,
+        callback_id=lambda _, operation: f"id-of-{operation}",
+        should_release=lambda: False,
+        hint=lambda *_: None,
     )
     invocation.load()
     return invocation

@@ -21,7 +21,7 @@ from durable_engine.storage.connection import open_engine_connection
 from durable_engine.worker.heartbeat import Heartbeat
 from durable_engine.worker.loop import InvocationLoop
 
-SECONDS = 10.0
+SECONDS = 40.0
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -52,6 +52,20 @@ def ran(transactional_db: None, broker_url: str) -> Iterator[list[str]]:
             raise InvocationError("the engine failed")
 
         yield done
+
+
+@pytest.fixture
+def more_functions(ran: list[str]) -> None:
+    """A second version of `note`, and a function that invokes it; to be asked for before the worker is."""
+
+    @durable_execution(name="note", version=2)
+    def note(event: dict[str, Any], context: DurableContext) -> str:
+        ran.append(f"new {event['note']}")
+        return "noted anew"
+
+    @durable_execution(name="invokes")
+    def invokes(event: dict[str, Any], context: DurableContext) -> list[str]:
+        return [context.invoke("note:1", event), context.invoke("note", event)]
 
 
 @pytest.fixture
@@ -109,6 +123,31 @@ def test_a_hint_for_nothing_does_nothing(loop: InvocationLoop, ran: list[str]) -
     loop.follow(uuid7())
 
     assert ran == ["once"]
+
+
+def test_several_versions_run_side_by_side_each_with_its_code(
+    more_functions: None, loop: InvocationLoop, ran: list[str]
+) -> None:
+    old = start_execution("note", '{"note": "x"}', version=1, actor=PYTHON_CODE).id
+    new = start("note", "x")
+
+    loop.follow(new)
+
+    assert ran == ["new x", "x"]
+    assert Execution.objects.values_list("version", flat=True).get(pk=new) == 2
+    assert status_of(old) == status_of(new) == ExecutionStatus.SUCCEEDED
+
+
+def test_a_worker_that_ends_an_invoked_execution_goes_on_with_the_one_that_waits(
+    more_functions: None, loop: InvocationLoop, ran: list[str]
+) -> None:
+    parent = start("invokes", "x")
+
+    loop.follow(parent)
+
+    assert status_of(parent) == ExecutionStatus.SUCCEEDED
+    assert Event.objects.filter(execution_id=parent).latest("event_id").payload == '["noted", "noted anew"]'
+    assert ran == ["x", "new x"]
 
 
 def test_a_version_that_this_process_does_not_have_is_left_to_others(loop: InvocationLoop, ran: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_engine.config import env
 from durable_engine.config.env import BASE_DIR, EXAMPLES, EnvironmentProblem, read_environment
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -61,6 +62,10 @@ def test_every_value_arrives_with_its_type() -> None:
             "DURABLE_KEY_PREFIX": "team-a.",
             "DURABLE_STATEMENT_TIMEOUT_SECONDS": "0",
             "DURABLE_CALLBACK_KEYS": f"k2:{SECRET},k1:{SECRET[::-1]}",
+            "EMAIL_FROM": "Perdure <perdure@example.com>",
+            "PERDURE_PUBLIC_URL": "https://perdure.example.com/",
+            "DURABLE_WEBHOOKS": f"crm=https://crm.example.com/a?b=c|{SECRET} erp=http://erp/|{SECRET}",
+            "DURABLE_APPRISE": "team=slack://a/b/c ops=ntfy://perdure",
             "DURABLE_FAILPOINTS": "checkpoint.after_commit=exit",
         }
     )
@@ -78,6 +83,10 @@ def test_every_value_arrives_with_its_type() -> None:
     assert environment.key_prefix == "team-a."
     assert environment.statement_timeout_seconds == 0
     assert environment.callback_keys == (("k2", SECRET), ("k1", SECRET[::-1]))
+    assert environment.public_url == "https://perdure.example.com"
+    assert environment.email_from == "Perdure <perdure@example.com>"
+    assert environment.webhooks == (("crm", "https://crm.example.com/a?b=c", SECRET), ("erp", "http://erp/", SECRET))
+    assert environment.apprise == (("team", "slack://a/b/c"), ("ops", "ntfy://perdure"))
     assert environment.failpoints == "checkpoint.after_commit=exit"
 
 
@@ -126,6 +135,13 @@ def test_every_value_arrives_with_its_type() -> None:
         ("DURABLE_KEY_PREFIX", "a*", "1 to 64 letters"),
         ("DURABLE_STATEMENT_TIMEOUT_SECONDS", "x", "not a number of seconds"),
         ("DURABLE_CALLBACK_KEYS", SECRET, "entry 1 is not id:secret"),
+        ("EMAIL_FROM", "nobody", "not a mail address"),
+        ("PERDURE_PUBLIC_URL", "https://a.example.com/path", "not an origin"),
+        ("DURABLE_WEBHOOKS", "https://crm.example.com", "entry 1 is not name=url"),
+        ("DURABLE_WEBHOOKS", f"crm=ftp://crm|{SECRET}", "must begin with https://"),
+        ("DURABLE_WEBHOOKS", "crm=https://crm.example.com|short", "fewer than 32"),
+        ("DURABLE_WEBHOOKS", f"a=https://a|{SECRET} a=https://b|{SECRET}", "there twice"),
+        ("DURABLE_APPRISE", "team=slack", "must begin with its kind"),
         ("DURABLE_CALLBACK_KEYS", "k1:short", "fewer than 32"),
         ("DURABLE_CALLBACK_KEYS", f"k1:{SECRET},k1:{SECRET}", "there twice"),
     ],
@@ -142,7 +158,18 @@ def test_a_bad_value_is_refused_with_its_name_the_problem_and_an_example(name: s
     assert message.startswith("DURABLE_HEARTBEAT_SECONDS:" if problem.startswith("more than half") else f"{name}:")
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "DURABLE_CALLBACK_KEYS", "DATABASE_URL", "BROKER_URL", "EMAIL_URL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SECRET_KEY",
+        "DURABLE_CALLBACK_KEYS",
+        "DATABASE_URL",
+        "BROKER_URL",
+        "EMAIL_URL",
+        "DURABLE_WEBHOOKS",
+        "DURABLE_APPRISE",
+    ],
+)
 def test_no_message_repeats_a_secret(name: str) -> None:
     secret = "hunter2hunter2"
     bad = {
@@ -151,6 +178,8 @@ def test_no_message_repeats_a_secret(name: str) -> None:
         "DATABASE_URL": f"postgresql://me:{secret}%zz@db/perdure",
         "BROKER_URL": f"redis://:{secret}@cache:99999/0",
         "EMAIL_URL": f"smtp://me:{secret}@mail:99999",
+        "DURABLE_WEBHOOKS": f"crm=https://crm.example.com|{secret}",
+        "DURABLE_APPRISE": f"team={secret}",
     }
     with pytest.raises(EnvironmentProblem) as refused:
         read_environment({name: bad[name]})
@@ -190,6 +219,21 @@ def test_a_deployment_does_not_start_without_what_it_needs(missing: str) -> None
 
     with pytest.raises(EnvironmentProblem, match=rf"^{missing}: needed because DATABASE_URL is set"):
         read_environment(given)
+
+
+def test_tracing_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_environment({"DURABLE_TRACING": "1", "DURABLE_TRACING_RATIO": "0.25"}).tracing_ratio == 0.25
+    monkeypatch.setattr(env, "find_spec", lambda name: None)
+
+    assert not read_environment({}).tracing
+    with pytest.raises(EnvironmentProblem, match=r"^DURABLE_TRACING: needs the package opentelemetry-api"):
+        read_environment({"DURABLE_TRACING": "1"})
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.1", "half", "nan"])
+def test_a_ratio_is_a_part_of_the_whole(text: str) -> None:
+    with pytest.raises(EnvironmentProblem, match=r"^DURABLE_TRACING_RATIO: .* is not a number from 0 to 1"):
+        read_environment({"DURABLE_TRACING_RATIO": text})
 
 
 def test_switching_local_mode_off_asks_for_a_database() -> None:

@@ -78,6 +78,35 @@ def test_what_the_url_says_about_the_connection_wins() -> None:
     assert found["OPTIONS"]["connect_timeout"] == "2"
 
 
+def test_durable_apps_adds_apps_whose_handlers_are_found(tmp_path: Path) -> None:
+    app = tmp_path / "shop"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "durable_functions.py").write_text(
+        "from durable_engine import durable_execution\n\n\n"
+        "@durable_execution(name='ship')\ndef ship(event, context):\n    return None\n"
+    )
+    program = (
+        "import django; django.setup(); from durable_engine.sdk import registry; "
+        "print(*(handler.name for handler in registry.all_handlers()))"
+    )
+    env = DEPLOYMENT | {"DURABLE_APPS": "examples,shop", "PYTHONPATH": str(tmp_path)}
+    done = run("-c", program, DJANGO_SETTINGS_MODULE="durable_engine.config.settings", **env)
+
+    assert {"ship", "order-processing"} <= set(done.stdout.split()), done.stderr
+
+
+def test_tracing_is_a_plugin_of_every_function() -> None:
+    program = (
+        "import django; django.setup(); from durable_engine.sdk import registry; "
+        "print(*{type(each).__name__ for handler in registry.all_handlers() for each in registry.plugins_of(handler)})"
+    )
+    env = DEPLOYMENT | {"DURABLE_TRACING": "1", "DURABLE_TRACING_RATIO": "0.1"}
+    done = run("-c", program, DJANGO_SETTINGS_MODULE="durable_engine.config.settings", **env)
+
+    assert done.stdout.split() == ["TracingPlugin"], done.stderr
+
+
 def test_the_health_check_fails_when_postgres_does_not_answer() -> None:
     program = (
         "import django; django.setup(); from django.test import Client; "

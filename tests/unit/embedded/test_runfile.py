@@ -10,14 +10,18 @@ from durable_engine.embedded import runfile
 
 
 def test_the_file_names_all_a_script_needs_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    runfile.RunFile("http://127.0.0.1:8000/", "admin", "secret", {"supervisor": 1, "postgres": None}).write(tmp_path)
+    pids = {"supervisor": 1, "postgres": None}
+    runfile.RunFile("http://127.0.0.1:8000/", "admin", "secret", "ID", "key", "us-east-1", pids).write(tmp_path)
 
     file = tmp_path / "run.json"
     assert json.loads(file.read_text()) == {
         "url": "http://127.0.0.1:8000/",
         "admin_user": "admin",
         "admin_password": "secret",
-        "pids": {"supervisor": 1, "postgres": None},
+        "access_key_id": "ID",
+        "secret_access_key": "key",
+        "region": "us-east-1",
+        "pids": pids,
     }
     assert file.stat().st_mode & 0o777 == 0o600
 

@@ -154,3 +154,9 @@ def test_classes_of_the_handlers_module_and_of_its_input_may_be_restored() -> No
 
     assert type_registry.name_of(OrderInput) == f"{__name__}.OrderInput"
     assert type_registry.name_of(DefinedBesideAHandler) == f"{__name__}.DefinedBesideAHandler"
+
+
+@pytest.mark.parametrize("keys", ["card_number", [""], [7], ["a", None]])
+def test_masked_keys_that_are_no_list_of_names_are_refused(keys: Any) -> None:
+    with pytest.raises(ValidationError, match="masked_keys"):
+        durable_execution(name="masked", masked_keys=keys)(lambda event, context: None)

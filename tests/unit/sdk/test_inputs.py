@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
@@ -125,3 +125,17 @@ def test_a_pydantic_model_checks_and_describes_itself() -> None:
     assert schema["required"] == ["number"]
     with pytest.raises(ValidationError, match="number"):
         parse_input(Model, {"number": "x"})
+
+
+def test_defaults_that_are_no_json_values_are_proposed_as_the_text_that_is_read_back() -> None:
+    @dataclass
+    class Booking:
+        price: Decimal = Decimal("19.90")
+        day: date = date(2026, 11, 21)
+        at: datetime = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+    schema = input_schema(Booking)
+    assert schema is not None
+    proposed = {name: rule["default"] for name, rule in schema["properties"].items()}
+    assert proposed == {"price": "19.90", "day": "2026-11-21", "at": "2026-11-21T09:30:00+00:00"}
+    assert parse_input(Booking, proposed) == Booking()

@@ -8,8 +8,9 @@ import pytest
 
 from durable_engine.sdk import CallbackConfig, DurableContext, Duration, StepContext, registry
 from durable_engine.sdk.execution import durable_execution
+from durable_engine.sdk.types import ErrorObject
 from durable_engine.testing.memory_execution import NotPossible
-from durable_engine.testing.results import DurableFunctionsTestError, ErrorObject
+from durable_engine.testing.results import DurableFunctionsTestError
 from durable_engine.testing.runner import DurableFunctionTestRunner
 
 
@@ -154,3 +155,23 @@ def test_a_crash_runs_what_was_not_recorded_again_and_nothing_else() -> None:
 
         assert runner.run().status == "SUCCEEDED"
         assert ran == expected
+
+
+def test_what_an_operator_can_do_a_test_can() -> None:
+    """Pause, answer meanwhile, resume; then fork from the answer on, and give another one."""
+
+    def handler(event: Any, context: DurableContext) -> Any:
+        return [context.step(lambda step: "prepared", "prepare"), context.create_callback("answer").result()]
+
+    runner = DurableFunctionTestRunner(durable_execution(handler))
+    arn = runner.run_async()
+    runner.pause(arn, "let me look")
+    runner.send_callback_success(runner.wait_for_callback(arn, "answer"), "yes")
+    with pytest.raises(DurableFunctionsTestError, match="PAUSED: let me look"):
+        runner.wait_for_result(arn)
+    runner.resume(arn)
+    fork = runner.fork(arn, "2")
+    runner.send_callback_success(runner.wait_for_callback(fork, "answer"), "no")
+
+    assert runner.wait_for_result(arn).result == '["prepared", "yes"]'
+    assert runner.wait_for_result(fork).result == '["prepared", "no"]'

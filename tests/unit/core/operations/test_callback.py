@@ -7,7 +7,7 @@ import pytest
 from durable_engine.sdk import CallbackConfig, CallbackExternalError, DurableContext, Duration, JsonSerDes, StepContext
 from durable_engine.sdk.execution import durable_execution
 from durable_engine.sdk.registry import DurableHandler, isolated
-from durable_engine.testing.results import ErrorObject
+from durable_engine.sdk.types import ErrorObject
 from durable_engine.testing.runner import DurableFunctionTestRunner
 from tests.unit.core.conftest import Run
 

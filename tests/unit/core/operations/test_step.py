@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from durable_engine.core.ports import Batch, LeaseLost, RecordedEvent
+from durable_engine.core.ports import Batch, Guard, LeaseLost, RecordedEvent
 from durable_engine.core.replay import InvocationResult, run_invocation
 from durable_engine.sdk import (
     DurableContext,
@@ -173,7 +173,7 @@ def test_the_default_strategy_makes_six_attempts(run: Run) -> None:
 class BrokenStore(MemoryStore):
     """Loses its database at the first checkpoint."""
 
-    def checkpoint(self, batch: Batch) -> list[RecordedEvent]:
+    def checkpoint(self, batch: Batch, *, guard: Guard | None = None) -> list[RecordedEvent]:
         raise ConnectionError("database gone")
 
 
@@ -201,7 +201,7 @@ def test_an_error_of_the_store_ends_the_invocation_and_never_reaches_the_handler
 class LostStore(MemoryStore):
     """Finds its lease gone at the first checkpoint."""
 
-    def checkpoint(self, batch: Batch) -> list[RecordedEvent]:
+    def checkpoint(self, batch: Batch, *, guard: Guard | None = None) -> list[RecordedEvent]:
         raise LeaseLost
 
 
