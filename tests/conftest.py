@@ -54,12 +54,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         paths.remove_socket_directory(settings.PERDURE_HOME)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that none of them is left for one process at the end."""
-    items.sort(key=lambda item: not any(item.iter_markers("browser")) and not any(item.iter_markers("process")))
-
-
 def pytest_report_header() -> str:
     """Say which servers the run uses; a password in a URL is not shown."""
     database = settings.DATABASES["default"]

@@ -8,6 +8,7 @@ Over 400 lines because a handler and the history it must leave are read side by 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -48,8 +49,16 @@ class Ledger:
         self.runs: list[str] = []
 
     def start(self, driver: Driver) -> None:
+        self._wait_for_the_dead()
         self.driver = driver
         self.runs = []
+
+    @staticmethod
+    def _wait_for_the_dead() -> None:
+        """Threads of a crashed invocation may still run a body, which would be noted among those of the next run."""
+        for thread in threading.enumerate():
+            if thread.name.startswith("durable-"):
+                thread.join(timeout=10)
 
     def ran(self, step: StepContext, label: str) -> int:
         """Note a run of the step's body and return how many there have been."""
