@@ -67,7 +67,9 @@ def test_they_need_the_right_to_see_payloads(log_in: LogIn) -> None:
 
 def test_masked_fields_are_hidden(log_in: LogIn) -> None:
     make_function("charges", config={"masked_keys": ["card_number"]})
-    story = say(Story("charges"), 'sends {"cardNumber": "4242 4242"}', fields={"card_number": "1881 1881", "order": "A-7"})
+    story = say(
+        Story("charges"), 'sends {"cardNumber": "4242 4242"}', fields={"card_number": "1881 1881", "order": "A-7"}
+    )
 
     html = page(log_in("Payload viewer"), story)
 
