@@ -162,5 +162,6 @@ def test_a_scheduler_that_dies_while_delivering_delivers_again_under_the_same_id
     finally:
         stack.scheduler = stack.start_scheduler(**variables)
     until(lambda: OutboxMessage.objects.get(pk=row.pk).status == "SENT", "it is delivered")
-    ids = [headers["webhook-id"] for headers, body in other_side.received if str(request.pk) in body.decode()]
-    assert ids == [str(row.pk)] * 2
+    # Reminders about the same request go there too, each under an id of its own.
+    ids = [headers["webhook-id"] for headers, _ in other_side.received]
+    assert ids.count(str(row.pk)) == 2
