@@ -7,6 +7,7 @@ at a round length: its bars do not creep with every refresh.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from dashboard.durations import in_words
 
@@ -21,17 +22,32 @@ LEAST_IDLE = 0.1  # of the whole: shorter idle times stay as long as they are
 LEAST_BESIDE_BUSY = 0.25  # of the busy time, where only that is of interest
 MOST_GAPS = 8
 SQUEEZED_WIDTH = 5.0  # percent
-LABEL_WIDTH = 9.0  # percent: marks nearer than that would write over each other
+# How narrow a drawing may become, in pixels: beside its labels (timeline.css), and below them on the smallest phone.
+BESIDE_LABELS, BELOW_LABELS = 448, 254
+CHARACTER = 6.8  # pixels, of the widest of usual fonts
+LABEL_GAP = 6  # pixels between two labels
 
 Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One mark, `x` in percent."""
+    """One mark, `x` in percent. Its label is empty where it has no room, and `is_spare` when it has none on a phone."""
 
     x: float
     label: str
+    is_spare: bool = False
+
+    @property
+    def anchor(self) -> Literal["start", "middle", "end"]:
+        """Where the label lies at its mark: within the drawing at both ends."""
+        return "start" if self.x < 2 else "end" if self.x > 92 else "middle"
+
+    def reach(self, width: int) -> tuple[float, float]:
+        """From where to where the label goes, in pixels of a drawing of that width."""
+        length = CHARACTER * len(self.label)
+        left = self.x / 100 * width - {"start": 0, "middle": length / 2, "end": length}[self.anchor]
+        return left, left + length
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +115,13 @@ def axis_of(
     idle = _idle_times(start, start + timedelta(seconds=elapsed), busy, only_busy=only_busy) if elapsed else []
     if not (squeeze and idle):
         whole = _Piece(start, span, 0.0, 100.0, is_squeezed=False)
-        return Axis(start, now, (whole,), tuple(_ticks(span)), (), can_squeeze=bool(idle))
+        return Axis(start, now, (whole,), _labelled(_ticks(span)), (), can_squeeze=bool(idle))
     # Beyond the end as much of the part that is not squeezed as an even axis would leave of the whole.
     active = max(elapsed - sum(map(_seconds, idle)), 0.02)
     room = active * (HEAD_ROOM - 1 if live else 0.01)
     pieces = tuple(_pieces(start, start + timedelta(seconds=elapsed + room), idle))
     gaps = tuple(Gap(piece.x, piece.width, in_words(piece.seconds)) for piece in pieces if piece.is_squeezed)
-    return Axis(start, now, pieces, tuple(_ticks_of_pieces(start, pieces)), gaps, can_squeeze=True)
+    return Axis(start, now, pieces, _labelled(_ticks_of_pieces(start, pieces)), gaps, can_squeeze=True)
 
 
 def _live_span(elapsed: float) -> float:
@@ -158,12 +174,30 @@ def _ticks(span: float) -> Iterator[Tick]:
 
 
 def _ticks_of_pieces(start: datetime, pieces: Sequence[_Piece]) -> Iterator[Tick]:
-    free_from = 0.0
     for piece in pieces:
-        if not piece.is_squeezed and piece.x >= free_from:
+        if not piece.is_squeezed:
             after = (piece.start - start).total_seconds()
             yield Tick(round(piece.x, 3), "0" if after == 0 else in_words(after))
-            free_from = piece.x + LABEL_WIDTH
+
+
+def _labelled(ticks: Iterable[Tick]) -> tuple[Tick, ...]:
+    """The ticks without the labels that would write over others."""
+    marks = tuple(ticks)
+    beside = _legible(marks, BESIDE_LABELS)
+    below = _legible(beside, BELOW_LABELS)
+    return tuple(Tick(mark.x, mark.label if mark in beside else "", is_spare=mark not in below) for mark in marks)
+
+
+def _legible(ticks: Sequence[Tick], width: int) -> list[Tick]:
+    """The ticks whose labels have room in a drawing of that width, from the left."""
+    found: list[Tick] = []
+    free_from = 0.0
+    for tick in ticks:
+        left, right = tick.reach(width)
+        if not found or left >= free_from:
+            found.append(tick)
+            free_from = right + LABEL_GAP
+    return found
 
 
 def _tick_label(seconds: float) -> str:

@@ -50,6 +50,7 @@ LEGEND = (
     _entry("queued", "In the queue"),
     _entry("suspended", "Suspended, no worker in use"),
     _entry("stopped", "Ended with its execution"),
+    _entry("squeezed", "A time that is drawn shorter"),
 )
 
 
@@ -67,7 +68,9 @@ class Places:
 
 def legend_of(timeline: Timeline) -> list[LegendEntry]:
     """What the bars of this timeline mean, no more."""
-    drawn = {segment.kind for row in timeline.rows for segment in row.segments}
+    drawn: set[str] = {segment.kind for row in timeline.rows for segment in row.segments}
+    if timeline.axis.gaps:
+        drawn.add("squeezed")
     return [entry for entry in LEGEND if entry.kind in drawn]
 
 
@@ -79,8 +82,8 @@ def draw_timeline(timeline: Timeline, places: Places | None = None, corner: Safe
     live = f' data-now="{timeline.now}" data-rate="{timeline.axis.rate}"' if timeline.now is not None else ""
     parts = [
         f'<div class="timeline"{live}>',
-        *_behind(timeline),
         f'<div class="timeline-corner muted">{conditional_escape(corner)}</div>',
+        *_behind(timeline),
         *(_line(row, places) for row in timeline.rows),
         *_before(timeline),
         "</div>",
@@ -96,8 +99,10 @@ def _behind(timeline: Timeline) -> Iterator[str]:
     yield f'<svg class="timeline-svg timeline-behind" role="img" aria-label="{label}">'
     for tick in timeline.axis.ticks:
         yield f'<line class="tick" x1="{tick.x}%" x2="{tick.x}%" y1="22" y2="100%"></line>'
-        anchor = "start" if tick.x < 2 else "end" if tick.x > 96 else "middle"
-        yield f'<text class="tick-label" x="{tick.x}%" y="15" text-anchor="{anchor}">{escape(tick.label)}</text>'
+        if tick.label:
+            kind = "tick-label tick-spare" if tick.is_spare else "tick-label"
+            place = f'x="{tick.x}%" y="15" text-anchor="{tick.anchor}"'
+            yield f'<text class="{kind}" {place}>{escape(tick.label)}</text>'
     yield "</svg>"
 
 

@@ -1,11 +1,12 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from dashboard.timeline import Run, Segment, Timeline, build_timeline
-from dashboard.timeline_axis import axis_of
+from dashboard.timeline_axis import BELOW_LABELS, BESIDE_LABELS, axis_of
 from dashboard.timeline_drawing import draw_timeline, legend_of
 from durable_engine.queries.outline import FoldedSiblings, OutlineLine
 
@@ -247,3 +248,19 @@ def test_the_picture_has_no_inline_style_and_escapes_names() -> None:
 def test_the_legend_explains_what_is_drawn_and_no_more() -> None:
     timeline = build(ended(3), [Operation(type="WAIT", status="SUCCEEDED", ended_at=at(3))], [], at(3))
     assert [entry.kind for entry in legend_of(timeline)] == ["waiting"]
+    busy = [Operation("1", ended_at=at(1)), Operation("2", started_at=at(99), ended_at=at(100))]
+    busy[0].attempts, busy[1].attempts = (
+        [Attempt(1, at(0), at(1), "SUCCEEDED")],
+        [Attempt(1, at(99), at(100), "SUCCEEDED")],
+    )
+    squeezed = build(ended(100), busy, [], at(100), squeeze=True)
+    assert [entry.kind for entry in legend_of(squeezed)] == ["succeeded", "squeezed"]
+
+
+@pytest.mark.parametrize("seconds", [0.9, 3.3, 75, 100, 200, 620, 5000, 12_000, 500_000])
+@pytest.mark.parametrize("width", [BESIDE_LABELS, BELOW_LABELS])
+def test_labels_of_marks_do_not_touch_in_the_narrowest_drawing(seconds: float, width: int) -> None:
+    ticks = [tick for tick in build(ended(seconds), [], [], at(seconds)).axis.ticks if tick.label]
+    reaches = [tick.reach(width) for tick in ticks if width == BESIDE_LABELS or not tick.is_spare]
+    assert len(reaches) >= 3
+    assert all(before[1] < after[0] for before, after in pairwise(reaches))
