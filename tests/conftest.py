@@ -22,7 +22,6 @@ from durable_engine.embedded.postgres import PostgresCluster
 from tests.emptying import Emptying
 from tests.settings import XDIST_WORKER
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SERVERS = pytest.StashKey[list[PostgresCluster | Broker]]()
 
 
@@ -129,13 +128,3 @@ def redis_client() -> "redis.Redis":
     if url.startswith("redis+socket://"):
         return redis.Redis(unix_socket_path=url.removeprefix("redis+socket://").partition("?")[0])
     return redis.Redis.from_url(url)
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the machine's own Chromium. Without one, browser tests are skipped, or fail where REQUIRE_BROWSER is set."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        problem = "no Chromium on PATH; `apt-get install chromium` makes the browser tests run"
-        pytest.fail(problem) if os.environ.get("REQUIRE_BROWSER") else pytest.skip(problem)
-    return {**browser_type_launch_args, "executable_path": found}

@@ -204,6 +204,8 @@ STATICFILES_FINDERS = [
 STATIC_ROOT = BASE_DIR / "staticfiles" if DEPLOYED else None
 WHITENOISE_USE_FINDERS = not DEPLOYED
 WHITENOISE_AUTOREFRESH = DEBUG
+# Pages name the hashed files only, so the others need not be compressed too.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

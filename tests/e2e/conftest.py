@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 from pytest_django.live_server_helper import LiveServer
 
 from durable_engine.models import Worker
+from tests.browsers import ARGUMENTS, need_browser
 from tests.processes import wait_for
 from tests.seeds import person
 
@@ -35,7 +36,6 @@ WORKER = (
     "--without-mingle",
 )
 SCHEDULER = ("django", "run_scheduler")
-CHROMIUM = Path("/usr/bin/chromium")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # A page that polls may be told late on a busy machine: the longest pause between polls (10 s) and as long again.
 expect.set_options(timeout=20_000)
@@ -47,11 +47,8 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """The machine's Chromium, or the one Playwright has installed."""
-    path = str(CHROMIUM) if CHROMIUM.exists() else None
-    if path is None and not Path(playwright.chromium.executable_path).exists():
-        pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-    browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    """The machine's Chromium."""
+    browser = playwright.chromium.launch(executable_path=need_browser(), args=ARGUMENTS)
     yield browser
     browser.close()
 
