@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils import timezone
 
+from dashboard.bulk_options import OperationForm, options_form, options_shown
 from dashboard.statuses import BULK_ITEM_STATUSES, BULK_STATUSES, Status
 from durable_engine.queries.bulk import BulkActionView, BulkItemView, bulk_items, bulk_preview
 from durable_engine.services.bulk import PERMISSIONS
@@ -18,6 +19,9 @@ LABELS = {
     "redrive": "Redrive",
     "retry": "Retry now",
     "skip": "Skip waits",
+    "complete": "Complete by hand",
+    "rewind": "Rewind",
+    "fork": "Fork",
     "pause": "Pause",
     "resume": "Resume",
     "rerun": "Run again",
@@ -28,12 +32,20 @@ EFFECTS = {
     "redrive": "New executions go on from what failed, under the same names. What is completed is kept.",
     "retry": "Steps that wait out a back-off make their next attempt at once.",
     "skip": "Waits that are under way are over at once.",
+    "complete": "The open operation of this name gets the outcome that you give it, for good. Nothing that it does "
+    "outside is done or undone.",
+    "rewind": "New executions go on from just before the last operation of this name, under the same names. It and "
+    "what followed it run again. Paused ones are stopped by this.",
+    "fork": "Copies go on from just before the last operation of this name, under names of their own. The executions "
+    "are not touched.",
     "pause": "They do nothing until somebody resumes them. Steps that are running are cut off and run again then.",
     "resume": "They go on from their last checkpoint.",
     "rerun": "New executions of the same functions start from the beginning with the same inputs.",
     "stop": "They end as Stopped, for good. Steps that are running may finish what they do outside.",
     "delete": "They and their histories are gone, for good. The audit stays.",
 }
+# What the execution is that came of one, where it isn't the one that goes on.
+RESULTS = {"rerun": "The new execution", "fork": "The copy"}
 DESTRUCTIVE = frozenset({"stop", "delete"})
 TYPED_ABOVE = 100  # more executions than that: the person types the number
 CANARY_ABOVE = 20
@@ -65,11 +77,22 @@ def choices_for(user: User | AnonymousUser) -> list[tuple[str, str]]:
     return [(key, label) for key, label in LABELS.items() if user.has_perm(PERMISSIONS[key])]
 
 
-def bulk_page(action: BulkActionView, user: User | AnonymousUser, *, status: str, after: int) -> dict[str, Any]:
-    """Return the context of one bulk action's page, or of its refresh."""
+def bulk_page(
+    action: BulkActionView,
+    user: User | AnonymousUser,
+    *,
+    status: str,
+    after: int,
+    form: OperationForm | None = None,
+) -> dict[str, Any]:
+    """Return the context of one bulk action's page, or of its refresh. `form` is what was typed of its options."""
     chosen = status if status in BULK_ITEM_STATUSES else ""
     items = bulk_items(action.id, after=after, limit=ITEMS_A_PAGE + 1, status=chosen or None)
     rows = [ItemRow(item, BULK_ITEM_STATUSES[item.status]) for item in items[:ITEMS_A_PAGE]]
+    may_act = user.has_perm(PERMISSIONS[action.action])
+    form = (form or options_form(action)) if may_act else None
+    options = options_shown(action, user, with_names=form is not None)
+    is_undecided = action.status in {"DRAFT", "HELD"} and options.is_complete
     return {
         "section": "executions",
         "bulk": action,
@@ -77,9 +100,12 @@ def bulk_page(action: BulkActionView, user: User | AnonymousUser, *, status: str
         "effect": EFFECTS.get(action.action, ""),
         "status": BULK_STATUSES[action.status],
         "selection": _selection(action),
-        "may_act": user.has_perm(PERMISSIONS[action.action]),
+        "options": options,
+        "form": form,
+        "result_label": RESULTS.get(action.action, "The execution that goes on"),
+        "may_act": may_act,
         "is_destructive": action.action in DESTRUCTIVE,
-        "preview": bulk_preview(action.id) if action.status in {"DRAFT", "HELD"} else None,
+        "preview": bulk_preview(action.id) if is_undecided else None,
         "suggested_canary": CANARY if action.total > CANARY_ABOVE else "",
         "typed_total": action.total if asks_for_total(action) else None,
         "choices": _choices(action, chosen),

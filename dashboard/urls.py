@@ -48,6 +48,7 @@ urlpatterns = [
     path("bulk/new/", bulk.bulk_create, name="bulk-create"),
     path("bulk/<uuid:bulk_id>/", bulk.bulk_detail, name="bulk-detail"),
     path("bulk/<uuid:bulk_id>/poll/", bulk.bulk_poll, name="bulk-poll"),
+    path("bulk/<uuid:bulk_id>/operation/", bulk.bulk_operation, name="bulk-operation"),
     path("bulk/<uuid:bulk_id>/start/", bulk.bulk_start, name="bulk-start"),
     path("bulk/<uuid:bulk_id>/continue/", bulk.bulk_continue, name="bulk-continue"),
     path("bulk/<uuid:bulk_id>/cancel/", bulk.bulk_cancel, name="bulk-cancel"),

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.bulk import LABELS, asks_for_total, bulk_page, bulk_version
+from dashboard.bulk_options import OperationForm, options_form
 from dashboard.filters import ListFilters
 from dashboard.outline_params import whole_number
 from dashboard.statuses import BULK_STATUSES
@@ -20,6 +21,7 @@ from durable_engine.services.actors import Actor
 from durable_engine.services.bulk import (
     PERMISSIONS,
     cancel_bulk_action,
+    change_bulk_options,
     continue_bulk_action,
     create_bulk_action,
     start_bulk_action,
@@ -84,6 +86,20 @@ def bulk_poll(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
 
 @require_permission("durable_engine.view_execution")
 @require_POST
+def bulk_operation(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
+    """Say on which operation of each execution it is, before anybody starts it."""
+    action = _bulk_or_404(bulk_id)
+    check_permission(request.user, PERMISSIONS[action.action])
+    form = options_form(action, request.POST)
+    if form is None:
+        return _page(request, action, problem="Its operation can't be named, or not any more.", status=409)
+    if not form.is_valid():
+        return _page(request, action, form=form, status=422)
+    return _change(request, bulk_id, lambda action, _: change_bulk_options(action.id, form.chosen), form)
+
+
+@require_permission("durable_engine.view_execution")
+@require_POST
 def bulk_start(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
     """Begin, with the first few alone when asked to."""
 
@@ -96,7 +112,9 @@ def bulk_start(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
         if canary and not whole_number(canary):
             raise InvalidInput("canary", f"{canary[:20]!r} is not a number of executions.", "Give a whole number.")
         reason = request.POST.get("reason", "")
-        start_bulk_action(action.id, actor=actor, canary=whole_number(canary) or None, reason=reason)
+        seen = request.POST.get("seen_options")
+        first = whole_number(canary) or None
+        start_bulk_action(action.id, actor=actor, canary=first, reason=reason, seen_options=seen)
 
     return _change(request, bulk_id, start)
 
@@ -116,7 +134,12 @@ def bulk_cancel(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
     return _change(request, bulk_id, lambda action, actor: cancel_bulk_action(action.id, actor=actor, reason=reason))
 
 
-def _change(request: HttpRequest, bulk_id: UUID, change: Callable[[BulkActionView, Actor], None]) -> HttpResponse:
+def _change(
+    request: HttpRequest,
+    bulk_id: UUID,
+    change: Callable[[BulkActionView, Actor], None],
+    form: OperationForm | None = None,
+) -> HttpResponse:
     """Make a change that needs the right of the action itself; show a refusal on the page."""
     action = _bulk_or_404(bulk_id)
     check_permission(request.user, PERMISSIONS[action.action])
@@ -125,14 +148,24 @@ def _change(request: HttpRequest, bulk_id: UUID, change: Callable[[BulkActionVie
     except BulkActionNotFound as error:
         raise Http404(str(error)) from None
     except DurableServiceError as error:
-        status = 422 if error.status_code == 400 else error.status_code
-        return _page(request, _bulk_or_404(bulk_id), problem=str(error), status=status)
+        status, problem = 422 if error.status_code == 400 else error.status_code, str(error)
+        if form is not None and error.field in form.fields:
+            form.add_error(error.field, problem)
+            problem = ""
+        return _page(request, _bulk_or_404(bulk_id), problem=problem, form=form, status=status)
     return redirect("dashboard:bulk-detail", bulk_id)
 
 
-def _page(request: HttpRequest, action: BulkActionView, *, problem: str = "", status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest,
+    action: BulkActionView,
+    *,
+    problem: str = "",
+    form: OperationForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     wanted, after = request.GET.get("status", ""), whole_number(request.GET.get("after", ""))
-    context = bulk_page(action, request.user, status=wanted, after=after)
+    context = bulk_page(action, request.user, status=wanted, after=after, form=form)
     context |= {"problem": problem, "typed": request.POST}
     return render(request, "dashboard/bulk_detail.html", context, status=status)
 

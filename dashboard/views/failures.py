@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dashboard.asking import Asked, ask_or_act
 from dashboard.failures import RETRIES, TABS, group_page, group_url, list_page, title_of
 from durable_engine.access import require_permission
+from durable_engine.queries.bulk_options import BulkOptions
 from durable_engine.queries.failures import GroupView, group_with, standing_members
 from durable_engine.queries.functions import VersionView, versions_of
 from durable_engine.services.actors import Actor
@@ -107,9 +108,9 @@ def failure_retry(request: HttpRequest, group_id: UUID) -> HttpResponse:
     form = RetryForm(versions_of(group.function), data) if action == "redrive" else None
 
     def draw_up(actor: Actor, reason: str) -> str:
-        version = form.cleaned_data["version"] if form is not None else None
+        options = BulkOptions(form.cleaned_data["version"] or None if form is not None else None)
         ids = standing_members(group, MAX_ITEMS)
-        bulk_id = create_bulk_action(action, actor=actor, execution_ids=ids, reason=reason, version=version or None)
+        bulk_id = create_bulk_action(action, actor=actor, execution_ids=ids, reason=reason, options=options)
         return reverse("dashboard:bulk-detail", args=[bulk_id])
 
     return ask_or_act(request, asked, draw_up, back_url=group_url(group_id), section="failures", form=form)

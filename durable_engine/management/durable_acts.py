@@ -86,7 +86,8 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="JSON", help="another input; @FILE reads a file, - standard input")
 
 
-def _add_outcome(parser: argparse.ArgumentParser) -> None:
+def add_outcome(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `result_of` and `error_of`."""
     outcome = parser.add_mutually_exclusive_group()
     outcome.add_argument("--succeed", metavar="JSON", help="the result; default: none")
     outcome.add_argument("--fail", metavar="MESSAGE", help="the error's message")
@@ -101,13 +102,14 @@ _ARGUMENTS: Final[Mapping[str, Callable[[argparse.ArgumentParser], None]]] = {
     "version": _add_version,
     "name": _add_name,
     "input_text": _add_input,
-    "result_text": _add_outcome,
+    "result_text": add_outcome,
     "error": lambda parser: None,
     "tags": _add_tags,
 }
 
 
-def _result(options: Mapping[str, Any]) -> str | None:
+def result_of(options: Mapping[str, Any]) -> str | None:
+    """Return the JSON text of `--succeed`, checked."""
     if options["succeed"] is not None:
         parse_json(options["succeed"], field="--succeed")
     text: str | None = options["succeed"]
@@ -126,7 +128,7 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "version": lambda options: options["function_version"],
     "name": lambda options: options["execution_name"],
     "input_text": lambda options: None if options["input"] is None else read_input(options["input"]),
-    "result_text": _result,
+    "result_text": result_of,
     "error": error_of,
     "tags": lambda options: tags_of(options["tags"]),
 }

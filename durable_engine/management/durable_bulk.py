@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from durable_engine.management.durable_acts import add_outcome, error_of, result_of
 from durable_engine.management.durable_output import Described, table, to_json
 from durable_engine.models import ExecutionStatus
 from durable_engine.queries import bulk as bulk_queries
+from durable_engine.queries.bulk_options import BulkOptions, needs_operation
 from durable_engine.queries.filters import ExecutionFilters
+from durable_engine.queries.named_operations import KINDS
 from durable_engine.services import bulk
 from durable_engine.services.actors import Actor
-from durable_engine.services.exceptions import BulkActionNotFound
+from durable_engine.services.exceptions import BulkActionNotFound, InvalidInput
 from durable_engine.services.lookups import execution_named
 
 EXAMPLES = """
 examples:
   manage.py durable bulk create redrive --function order-processing --status FAILED --reason "bank is back"
+  manage.py durable bulk create rewind --function order-processing --status FAILED --operation charge
+  manage.py durable bulk create complete --status SUSPENDED --operation approval --succeed '{"approved": true}'
   manage.py durable bulk start 01990b… --canary 5
   manage.py durable bulk show 01990b…
   manage.py durable bulk continue 01990b…
@@ -37,7 +42,12 @@ def add_bulk_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--function", metavar="NAME")
     create.add_argument("--text", metavar="TEXT", help="the beginning of a name or an id")
     create.add_argument("--reason", default="", help="kept in the audit")
-    create.add_argument("--version", type=int, dest="function_version", metavar="N", help="of redrive")
+    create.add_argument(
+        "--version", type=int, dest="function_version", metavar="N", help="of the function to go on with"
+    )
+    create.add_argument("--operation", default="", metavar="NAME", help="of rewind, fork, complete: its name in each")
+    create.add_argument("--kind", default="", choices=tuple(KINDS.values()), help="what the operation has to be")
+    add_outcome(create)
     start = _verb(verbs, "start", "Begin")
     start.add_argument("id", type=UUID, metavar="ID")
     start.add_argument("--canary", type=int, metavar="N", help="do the first N, then wait for `continue` or `cancel`")
@@ -72,8 +82,19 @@ def _create(options: Mapping[str, Any], actor: Actor) -> UUID:
         chosen = {"execution_ids": [execution_named(each) for each in options["executions"]]}
     else:
         chosen = {"filters": ExecutionFilters(options["status"], options["function"], options["text"])}
-    return bulk.create_bulk_action(
-        options["bulk_action"], actor=actor, reason=options["reason"], version=options["function_version"], **chosen
+    action, wanted = options["bulk_action"], _bulk_options(options)
+    if needs_operation(action) and not wanted.operation:
+        raise InvalidInput("--operation", f"{action} is on an operation.", "Give the name that it has in each of them.")
+    return bulk.create_bulk_action(action, actor=actor, reason=options["reason"], options=wanted, **chosen)
+
+
+def _bulk_options(options: Mapping[str, Any]) -> BulkOptions:
+    return BulkOptions(
+        version=options["function_version"],
+        operation=options["operation"],
+        kind=options["kind"],
+        result_text=result_of(options),
+        error=error_of(options),
     )
 
 
@@ -90,9 +111,11 @@ def _described(bulk_id: UUID) -> Described:
         "status": view.status,
         "total": view.total,
         "counts": dict(view.counts),
+        "options": dict(view.options),
         "reason": view.reason,
         "left": {
             "would_act": preview.would_act,
+            "unseen": preview.unseen,
             "refused": [{"reason": group.reason, "count": group.count} for group in preview.refused],
         },
         "problems": [
@@ -108,9 +131,11 @@ def _text(shown: Described) -> str:
         f"bulk action {shown['id']}",
         f"{shown['action']} {shown['total']} executions: {shown['status']} ({counts})",
     ]
+    lines += [f"{name}: {value}" for name, value in BulkOptions.of_json(shown["options"]).facts.items()]
     if shown["status"] not in ("DONE", "CANCELLED"):
         lines.append(f"would act on {shown['left']['would_act']} of those that are left")
         lines += [f"would refuse {group['count']}: {group['reason']}" for group in shown["left"]["refused"]]
+        lines += [f"{unseen} were not looked at yet"] if (unseen := shown["left"]["unseen"]) else []
     if problems := shown["problems"]:
         rows = [(str(each["id"]), each["status"], each["message"]) for each in problems[:MOST_SHOWN]]
         lines += ["", table([("ID", "STATUS", "WHY"), *rows])]

@@ -23,8 +23,8 @@ class BulkAction(models.Model):
     """An action and the frozen set of executions it is for, which are rows of `BulkItem`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    action = models.CharField(max_length=16)  # stop, pause, resume, retry, redrive, delete
-    options = models.JSONField(default=dict)  # of the action: version
+    action = models.CharField(max_length=16)  # one of `services.bulk.PERMISSIONS`
+    options = models.JSONField(default=dict)  # of the action: `queries.bulk_options.BulkOptions`
     selection = models.JSONField(default=dict)  # for people: the filter that chose, or nothing for a list of ids
     reason = models.TextField(blank=True, default="")
     status = models.CharField(max_length=10, choices=BulkStatus.choices, default=BulkStatus.DRAFT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,20 +10,27 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import JSONObject
 
 from durable_engine.models import BulkAction, BulkItem, BulkItemStatus, Execution, Timer, TimerKind
 from durable_engine.models.visible import narrowed_viewer_id
+from durable_engine.queries.any_of import AnyOf
+from durable_engine.queries.bulk_options import BulkOptions, needs_operation
+from durable_engine.queries.masking import masked_keys_of_many
+from durable_engine.queries.named_operations import FoundOperation, chosen_operation, found_operations
 from durable_engine.queries.paging import MAX_LIMIT, Page, page_of
 from durable_engine.queries.refusals import RULES, Refusal
 
+UNNAMED: Final = Refusal("It is not said yet on which operation.", "Name it first.")
 GONE: Final = Refusal("There is no such execution any more.")
 # Of what the execution has to wait for the action to apply, and what is said when it does not.
 WAITED_FOR: Final = {
     "retry": (TimerKind.RETRY, Refusal("No step of the execution is waiting for a retry.")),
     "skip": (TimerKind.WAIT, Refusal("No wait of the execution is under way.")),
 }
+# Of so many executions the histories are read for a preview.
+MOST_READ: Final = 5_000
 SUPERSEDED: Final = UUID(int=0)
 
 
@@ -75,10 +83,14 @@ class RefusedGroup:
 
 @dataclass(frozen=True, slots=True)
 class BulkPreview:
-    """What a bulk action would do if it were carried out now; an estimate, as executions go on meanwhile."""
+    """What a bulk action would do if it were carried out now; an estimate, as executions go on meanwhile.
+
+    `unseen` executions were not looked at: where histories have to be read, only those of the first ones are.
+    """
 
     would_act: int
     refused: Sequence[RefusedGroup]
+    unseen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +132,29 @@ def bulk_items(
 
 
 def bulk_preview(bulk_action_id: UUID) -> BulkPreview | None:
-    """Return what a bulk action would do to the executions it has not come to; None if there is none. Two queries."""
-    action = _bulk_actions().filter(pk=bulk_action_id).values_list("action", flat=True).first()
-    if action is None:
+    """Return what a bulk action would do to the executions it has not come to; None if there is none.
+
+    Three queries; five for an action on an operation.
+    """
+    row = _bulk_actions().filter(pk=bulk_action_id).values_list("action", "options").first()
+    if row is None:
         return None
-    would_act = 0
-    refused: dict[Refusal, int] = {}
-    for count, refusal in _groups(bulk_action_id, action):
-        if refusal is None:
-            would_act += count
-        else:
-            refused[refusal] = refused.get(refusal, 0) + count
-    groups = [RefusedGroup(refusal.reason, refusal.fix, count) for refusal, count in refused.items()]
-    return BulkPreview(would_act, sorted(groups, key=lambda group: -group.count))
+    action, options = row
+    items = BulkItem.objects.filter(bulk_action_id=bulk_action_id, status=BulkItemStatus.PENDING)
+    total = items.count()
+    if needs_operation(action):
+        groups = _by_operation(items, action, BulkOptions.of_json(options))
+    else:
+        groups = _by_status(items, action)
+        groups += Counter({GONE: total - groups.total()})
+    refused = [RefusedGroup(*refusal, count) for refusal, count in groups.most_common() if refusal is not None]
+    return BulkPreview(groups[None], refused, unseen=total - groups.total())
+
+
+def masked_keys_of_bulk(bulk_action_id: UUID) -> frozenset[str]:
+    """Return the keys that are hidden in payloads of any of its executions. One query."""
+    items = BulkItem.objects.filter(bulk_action_id=bulk_action_id).order_by()
+    return masked_keys_of_many(items.values_list("function", flat=True))
 
 
 def _bulk_actions() -> QuerySet[BulkAction]:
@@ -141,9 +163,9 @@ def _bulk_actions() -> QuerySet[BulkAction]:
     return BulkAction.objects.all() if user_id is None else BulkAction.objects.filter(user_id=user_id)
 
 
-def _groups(bulk_action_id: UUID, action: str) -> list[tuple[int, Refusal | None]]:
-    mine = BulkItem.objects.filter(bulk_action_id=bulk_action_id, status=BulkItemStatus.PENDING)
-    executions = Execution.objects.filter(pk__in=mine.values("execution_id"))
+def _by_status(items: QuerySet[BulkItem], action: str) -> Counter[Refusal | None]:
+    """How many executions there are by what is said of them; those that are gone are not among them."""
+    executions = Execution.objects.filter(pk__in=items.values("execution_id"))
     kind, _ = WAITED_FOR.get(action, WAITED_FOR["retry"])
     waits = Exists(Timer.objects.filter(execution_id=OuterRef("pk"), kind=kind))
     grouped = (
@@ -152,9 +174,32 @@ def _groups(bulk_action_id: UUID, action: str) -> list[tuple[int, Refusal | None
         .annotate(n=Count("pk"))
         .order_by("status")
     )
-    found = [(count, _refusal(action, *standing)) for *standing, count in grouped]
-    gone = mine.count() - sum(count for count, _ in found)
-    return [*found, (gone, GONE)] if gone else found
+    found: Counter[Refusal | None] = Counter()
+    for *standing, count in grouped:
+        found[_refusal(action, *standing)] += count
+    return found
+
+
+def _by_operation(items: QuerySet[BulkItem], action: str, options: BulkOptions) -> Counter[Refusal | None]:
+    """The same of the first executions, whose histories are read; gone ones are among them."""
+    if not options.operation:
+        return Counter({UNNAMED: items.count()})
+    ids = list(items.order_by("position").values_list("execution_id", flat=True)[:MOST_READ])
+    rows = Execution.objects.filter(AnyOf(F("pk"), ids)).values_list("pk", "status", "superseded_by")
+    standing = {pk: _Standing(status, superseded_by) for pk, status, superseded_by in rows}
+    operations = found_operations(ids, options)
+    return Counter(_refusal_at(action, standing.get(pk), options, operations.get(pk, ())) for pk in ids)
+
+
+def _refusal_at(
+    action: str, standing: _Standing | None, options: BulkOptions, operations: Sequence[FoundOperation]
+) -> Refusal | None:
+    if standing is None:
+        return GONE
+    if (refusal := _refusal(action, standing.status, standing.superseded_by is not None, waits=True)) is not None:
+        return refusal
+    chosen = chosen_operation(action, standing.status, options, operations)
+    return chosen if isinstance(chosen, Refusal) else None
 
 
 def _refusal(action: str, status: str, went_on: bool, waits: bool) -> Refusal | None:

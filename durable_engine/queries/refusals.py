@@ -91,6 +91,7 @@ RULES: Final[Mapping[str, Callable[[Standing], Refusal | None]]] = {
     "resume": not_resumed,
     "retry": not_retried,
     "skip": not_changed,
+    "complete": not_changed,
     "redrive": not_redriven,
     "rewind": not_rewound,
     "delete": not_deleted,

@@ -16,14 +16,16 @@ from django.db import transaction
 
 from durable_engine import dispatch
 from durable_engine.models import BulkAction, BulkItem, BulkItemStatus, BulkStatus, Execution
+from durable_engine.queries.bulk_options import BulkOptions, needs_operation, options_revision
 from durable_engine.queries.filters import ExecutionFilters, matching
 from durable_engine.services import executions
 from durable_engine.services.actors import Actor
 from durable_engine.services.audit import LABEL_LENGTH, record_audit
-from durable_engine.services.copies import redrive_execution, rerun_execution
+from durable_engine.services.bulk_options import check_complete, checked_options, operation_for
+from durable_engine.services.copies import fork_execution, redrive_execution, rerun_execution, rewind_execution
 from durable_engine.services.deletions import delete_execution
 from durable_engine.services.exceptions import ActionRefused, BulkActionNotFound, DurableServiceError, InvalidInput
-from durable_engine.services.operations import skip_all_waits
+from durable_engine.services.operations import complete_operation, skip_all_waits
 from durable_engine.services.starts import StartedExecution
 from durable_engine.services.validation import checked_reason
 from durable_engine.storage import bulk
@@ -40,7 +42,10 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "resume": "durable_engine.operate_execution",
     "retry": "durable_engine.operate_execution",
     "skip": "durable_engine.operate_execution",
+    "complete": "durable_engine.operate_execution",
     "redrive": "durable_engine.operate_execution",
+    "rewind": "durable_engine.operate_execution",
+    "fork": "durable_engine.start_execution",
     "rerun": "durable_engine.start_execution",
     "delete": "durable_engine.delete_execution",
 }
@@ -55,17 +60,17 @@ def create_bulk_action(
     execution_ids: Sequence[UUID] | None = None,
     filters: ExecutionFilters | None = None,
     reason: str = "",
-    version: int | None = None,
+    options: BulkOptions | None = None,
 ) -> UUID:
     """Freeze the executions that an action is for: those listed, or all that match now. Nothing is done to them yet.
 
     `queries.bulk.bulk_preview` tells what would happen; `start_bulk_action` begins. A draft that nobody starts is
-    deleted after a day. `version` is for redrive and rerun.
+    deleted after a day. `options` that are not known yet can be given with `change_bulk_options`.
 
     Listed ones keep their order, those that match are taken newest first.
 
     Raises:
-        InvalidInput: no such action, no execution, or more than 100,000 of them.
+        InvalidInput: no such action, no execution or more than 100,000 of them, or options that it can't have.
     """
     if action not in PERMISSIONS:
         raise InvalidInput("action", f"{action!r} does not exist for many.", f"Choose of {', '.join(PERMISSIONS)}.")
@@ -73,7 +78,7 @@ def create_bulk_action(
         raise InvalidInput("execution_ids", "give a list of executions or a filter.")
     bulk_action = BulkAction.objects.create(
         action=action,
-        options={} if version is None else {"version": version},
+        options=checked_options(action, options or BulkOptions()).to_json(),
         selection={} if filters is None else _plain(filters),
         reason=checked_reason(reason),
         user_id=actor.user_id,
@@ -90,21 +95,44 @@ def create_bulk_action(
 
 
 @transaction.atomic
-def start_bulk_action(
-    bulk_action_id: UUID, *, actor: Actor, canary: int | None = None, reason: str | None = None
-) -> None:
-    """Begin; with `canary`, only the first so many: then it is held until somebody continues or cancels it.
-
-    `reason` takes the place of the one it was drawn up with.
+def change_bulk_options(bulk_action_id: UUID, options: BulkOptions) -> None:
+    """Give a bulk action that nobody has started other options.
 
     Raises:
         BulkActionNotFound: there is none with this id.
         ActionRefused: it was started or cancelled already.
+        InvalidInput: options that it can't have.
+    """
+    bulk_action = _locked(bulk_action_id, BulkStatus.DRAFT)
+    checked = checked_options(bulk_action.action, options)
+    BulkAction.objects.filter(pk=bulk_action_id).update(options=checked.to_json())
+
+
+@transaction.atomic
+def start_bulk_action(
+    bulk_action_id: UUID,
+    *,
+    actor: Actor,
+    canary: int | None = None,
+    reason: str | None = None,
+    seen_options: str | None = None,
+) -> None:
+    """Begin; with `canary`, only the first so many: then it is held until somebody continues or cancels it.
+
+    `reason` takes the place of the one it was drawn up with. `seen_options` is the `options_revision` that the person
+    has seen the preview of.
+
+    Raises:
+        BulkActionNotFound: there is none with this id.
+        ActionRefused: it was started or cancelled already, its options have changed, or its operation isn't named.
         InvalidInput: `canary` is not a whole number from 1, or the reason can't be accepted.
     """
     if canary is not None and (type(canary) is not int or canary < 1):
         raise InvalidInput("canary", f"{canary!r} is not a number of executions.", "Give a whole number from 1.")
     bulk_action = _locked(bulk_action_id, BulkStatus.DRAFT)
+    if seen_options is not None and seen_options != options_revision(bulk_action.options):
+        raise ActionRefused("Somebody has changed what it would do since you looked.", fix="Look at it again.")
+    check_complete(bulk_action.action, BulkOptions.of_json(bulk_action.options))
     if reason is not None:
         bulk_action.reason = checked_reason(reason)
     BulkAction.objects.filter(pk=bulk_action_id).update(
@@ -184,23 +212,29 @@ def _acted_on(item: BulkItem) -> tuple[BulkItemStatus, str, UUID | None]:
 
 def _act(item: BulkItem) -> UUID | None:
     bulk_action = item.bulk_action
+    options = BulkOptions.of_json(bulk_action.options)
     actor = Actor(bulk_action.actor, bulk_action.user_id, bulk_action.channel)
-    if (anew := _ANEW.get(bulk_action.action)) is not None:
-        version = bulk_action.options.get("version")
-        return anew(item.execution_id, actor=actor, reason=bulk_action.reason, version=version).id
-    _IN_PLACE[bulk_action.action](item.execution_id, actor=actor, reason=bulk_action.reason)
-    return None
+    target: tuple[UUID | str, ...] = (item.execution_id,)
+    if needs_operation(bulk_action.action):
+        target = (item.execution_id, operation_for(item.execution_id, bulk_action.action, options))
+    service, arguments = _SERVICES[bulk_action.action], options.arguments(bulk_action.action)
+    started = service(*target, actor=actor, reason=bulk_action.reason, **arguments)
+    return None if started is None else started.id
 
 
-_IN_PLACE: Final[Mapping[str, Callable[..., None]]] = {
+_SERVICES: Final[Mapping[str, Callable[..., StartedExecution | None]]] = {
     "stop": executions.stop_execution,
     "pause": executions.pause_execution,
     "resume": executions.resume_execution,
     "retry": executions.retry_all_now,
     "skip": skip_all_waits,
+    "complete": complete_operation,
+    "redrive": redrive_execution,
+    "rewind": rewind_execution,
+    "fork": fork_execution,
+    "rerun": rerun_execution,
     "delete": delete_execution,
 }
-_ANEW: Final[Mapping[str, Callable[..., StartedExecution]]] = {"redrive": redrive_execution, "rerun": rerun_execution}
 
 
 def _locked(bulk_action_id: UUID, *wanted: BulkStatus) -> BulkAction:
@@ -214,6 +248,7 @@ def _locked(bulk_action_id: UUID, *wanted: BulkStatus) -> BulkAction:
 
 def _record(actor: Actor, action: str, bulk_action: BulkAction, *, reason: str = "", **facts: object) -> None:
     details = {"bulk_action_id": str(bulk_action.pk), "action": bulk_action.action, "executions": bulk_action.total}
+    details |= BulkOptions.of_json(bulk_action.options).facts
     reason = reason or bulk_action.reason
     record_audit(actor, action, execution_id=None, reason=reason, details=details | facts)
     transaction.on_commit(lambda: dispatch.poke_scheduler(0), robust=True)

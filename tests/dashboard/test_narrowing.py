@@ -160,7 +160,7 @@ UNNARROWED = {
     "operations.py": 1,  # where one that was found is at work
     "search.py": 3,  # ids that narrow a list that is narrowed itself, and whether there are few of them
     "waiting.py": 1,  # the time of the database
-    "bulk.py": 1,  # those that were frozen
+    "bulk.py": 2,  # those that were frozen
     "replays.py": 1,  # for the command line
 }
 

@@ -159,6 +159,23 @@ class TestBulk:
         assert run_json("bulk", "show", drawn_up["id"])["status"] == "RUNNING"
         assert "2 cancelled" in run("bulk", "cancel", drawn_up["id"])
 
+    def test_an_operation_is_told_by_its_name(self) -> None:
+        stopped("order-7"), stopped("order-8")
+        drawn_up = run_json(
+            "bulk", "create", "rewind", "--status", "STOPPED", "--operation", "charge", "--version", "2"
+        )
+        assert (drawn_up["left"]["would_act"], drawn_up["options"]) == (2, {"operation": "charge", "version": 2})
+        assert "operation: charge" in run("bulk", "start", drawn_up["id"])
+        assert refused("bulk", "create", "rewind", "--status", "STOPPED").returncode == 2
+
+    def test_an_outcome_is_given_by_hand(self) -> None:
+        make_back_off(make_execution(status="SUSPENDED"))
+        to_complete = ("bulk", "create", "complete", "--status", "SUSPENDED", "--operation", "charge", "--kind", "step")
+        assert run_json(*to_complete, "--succeed", "[1]")["options"]["result_text"] == "[1]"
+        assert run_json(*to_complete, "--fail", "no")["options"]["error"] == {"ErrorMessage": "no"}
+        assert refused(*to_complete, "--succeed", "{").returncode == 2
+        assert refused("bulk", "create", "stop", "--status", "SUSPENDED", "--operation", "charge").returncode == 2
+
     def test_names_and_ids_choose_too(self) -> None:
         first, second = make_execution(name="order-7"), make_execution()
         assert run_json("bulk", "create", "stop", "order-7", str(second.pk))["total"] == 2

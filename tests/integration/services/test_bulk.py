@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from durable_engine.models import AuditEntry, BulkAction, BulkItem, Execution, Timer
 from durable_engine.queries.bulk import BulkActionView, bulk_action, bulk_items, bulk_preview, list_bulk_actions
+from durable_engine.queries.bulk_options import BulkOptions
 from durable_engine.queries.filters import ExecutionFilters
 from durable_engine.scheduler import bulk_actions
 from durable_engine.scheduler.grace import OutageGrace
@@ -97,7 +98,7 @@ class TestCarryingOut:
 
     def test_redriven_executions_are_named(self, this_round: Round) -> None:
         failed = make_execution(status="FAILED", name="order-7")
-        bulk_id = create_bulk_action("redrive", actor=ACTOR, execution_ids=[failed.pk], version=2)
+        bulk_id = create_bulk_action("redrive", actor=ACTOR, execution_ids=[failed.pk], options=BulkOptions(version=2))
         start_bulk_action(bulk_id, actor=ACTOR)
         bulk_actions.sweep(this_round)
         (item,) = bulk_items(bulk_id)
@@ -133,14 +134,14 @@ class TestCarryingOut:
         self, this_round: Round, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ids = suspended(2)
-        stop = bulk._IN_PLACE["stop"]
+        stop = bulk._SERVICES["stop"]
 
         def stop_but_the_first(execution_id: UUID, **options: object) -> None:
             stop(execution_id, **options)
             if execution_id == ids[0]:
                 raise ZeroDivisionError("bug")
 
-        monkeypatch.setattr(bulk, "_IN_PLACE", {"stop": stop_but_the_first})
+        monkeypatch.setattr(bulk, "_SERVICES", {"stop": stop_but_the_first})
         start_bulk_action(bulk_id := create_bulk_action("stop", actor=ACTOR, execution_ids=ids), actor=ACTOR)
         bulk_actions.sweep(this_round)
         assert [(item.status, item.message) for item in bulk_items(bulk_id)] == [

@@ -1,0 +1,143 @@
+"""What a bulk action is told besides its executions: the form that asks for it, and how its page shows it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import QueryDict
+
+from dashboard.action_forms import PLAIN_TEXT, CompleteForm
+from dashboard.payloads import ShownPayload, shown
+from durable_engine.queries.bulk import BulkActionView, masked_keys_of_bulk
+from durable_engine.queries.bulk_options import BulkOptions, needs_operation, options_revision
+from durable_engine.queries.masking import masked
+from durable_engine.queries.named_operations import KINDS, OfferedName, offered_names
+
+NAMES_ID = "operation-names"
+SMALLEST, LARGEST = 1, 2**31 - 1
+
+
+class OperationForm(forms.Form):
+    """On which operation of each execution."""
+
+    operation = forms.CharField(
+        strip=False,
+        max_length=256,
+        label="Name of the operation",
+        help_text="As the handler names it; an execution without it is refused.",
+        widget=forms.TextInput(attrs={**PLAIN_TEXT, "list": NAMES_ID}),
+    )
+    kind = forms.ChoiceField(
+        required=False,
+        choices=[("", "any kind"), *((kind, kind) for kind in KINDS.values())],
+        label="Kind",
+    )
+
+    @property
+    def chosen(self) -> BulkOptions:
+        """The options of the bulk action."""
+        return BulkOptions(**{name: self.cleaned_data[name] for name in ("operation", "kind")})
+
+
+class CopyForm(OperationForm):
+    """From which operation new executions go on, and on which version of their function."""
+
+    version = forms.IntegerField(
+        required=False,
+        min_value=SMALLEST,
+        max_value=LARGEST,
+        label="Version",
+        help_text="Of the function; left empty, each has the one it had.",
+    )
+
+    @property
+    def chosen(self) -> BulkOptions:
+        """The options of the bulk action."""
+        return BulkOptions(**{name: self.cleaned_data[name] for name in ("operation", "kind", "version")})
+
+
+class CompleteManyForm(CompleteForm, OperationForm):
+    """Which open operations are completed by hand, and with what."""
+
+    field_order = ("operation", "kind", "outcome", "result", "error_type", "error_message")
+
+    @property
+    def chosen(self) -> BulkOptions:  # type: ignore[override]  # the same options, for many
+        """The options of the bulk action."""
+        outcome: dict[str, Any] = super().chosen
+        return BulkOptions(operation=self.cleaned_data["operation"], kind=self.cleaned_data["kind"], **outcome)
+
+
+FORMS: Mapping[str, type[OperationForm]] = {"rewind": CopyForm, "fork": CopyForm, "complete": CompleteManyForm}
+
+
+def options_form(action: BulkActionView, data: QueryDict | None = None) -> OperationForm | None:
+    """The form of a bulk action that nobody has started; None when it takes no operation."""
+    form = FORMS.get(action.action)
+    if form is None or action.status != "DRAFT":
+        return None
+    options = BulkOptions.of_json(action.options)
+    return form(data, initial=_initial(options))
+
+
+def _initial(options: BulkOptions) -> dict[str, Any]:
+    """What is set, but for a result: whoever sets another one types it."""
+    initial: dict[str, Any] = {"operation": options.operation, "kind": options.kind, "version": options.version}
+    if options.error is not None:
+        error = options.error
+        initial |= {
+            "outcome": "error",
+            "error_type": error.get("ErrorType"),
+            "error_message": error.get("ErrorMessage"),
+        }
+    return initial
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsShown:
+    """The options of a bulk action in words. `result` is None for people who may not see payloads.
+
+    `is_complete`: it can be started. `revision` changes when the options do, `names` are offered by the form.
+    """
+
+    facts: Sequence[tuple[str, str]]
+    result: ShownPayload | None
+    is_complete: bool
+    revision: str
+    names_id: str
+    names: Sequence[OfferedName]
+
+
+def options_shown(action: BulkActionView, user: User | AnonymousUser, *, with_names: bool) -> OptionsShown:
+    """What the page of a bulk action shows of its options."""
+    options = BulkOptions.of_json(action.options)
+    result = None
+    if options.result_text is not None and user.has_perm("durable_engine.view_payload"):
+        result = shown(masked(options.result_text, masked_keys_of_bulk(action.id)))
+    return OptionsShown(
+        facts=list(_facts(action.action, options)),
+        result=result,
+        is_complete=bool(options.operation) or not needs_operation(action.action),
+        revision=options_revision(action.options),
+        names_id=NAMES_ID,
+        names=offered_names(action.id, action.action) if with_names else (),
+    )
+
+
+def _facts(action: str, options: BulkOptions) -> list[tuple[str, str]]:
+    facts = []
+    if options.operation:
+        facts.append(("Operation", f"{options.operation} ({options.kind})" if options.kind else options.operation))
+    if options.version is not None:
+        facts.append(("Version", str(options.version)))
+    if action == "complete" and options.operation:
+        facts.append(("Outcome", _outcome(options)))
+    return facts
+
+
+def _outcome(options: BulkOptions) -> str:
+    if options.error is not None:
+        return "It failed: " + ": ".join(str(options.error.get(name, "")) for name in ("ErrorType", "ErrorMessage"))
+    return "It succeeded, with a result" if options.result_text is not None else "It succeeded, without a result"
