@@ -1,6 +1,6 @@
 """What a bulk action is told besides its executions: the form that asks for it, and how its page shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,25 +79,13 @@ def options_form(action: BulkActionView, data: QueryDict | None = None) -> Opera
     if form is None or action.status != "DRAFT":
         return None
     options = BulkOptions.of_json(action.options)
-    return form(data, initial=_initial(options))
-
-
-def _initial(options: BulkOptions) -> dict[str, Any]:
-    """What is set, but for a result: whoever sets another one types it."""
-    initial: dict[str, Any] = {"operation": options.operation, "kind": options.kind, "version": options.version}
-    if options.error is not None:
-        error = options.error
-        initial |= {
-            "outcome": "error",
-            "error_type": error.get("ErrorType"),
-            "error_message": error.get("ErrorMessage"),
-        }
-    return initial
+    # An outcome is typed again by whoever changes anything: not everybody may see what it is.
+    return form(data, initial={name: getattr(options, name) for name in ("operation", "kind", "version")})
 
 
 @dataclass(frozen=True, slots=True)
 class OptionsShown:
-    """The options of a bulk action in words. `result` is None for people who may not see payloads.
+    """The options of a bulk action in words; without `result` and messages for people who may not see payloads.
 
     `is_complete`: it can be started. `revision` changes when the options do, `names` are offered by the form.
     """
@@ -113,11 +101,11 @@ class OptionsShown:
 def options_shown(action: BulkActionView, user: User | AnonymousUser, *, with_names: bool) -> OptionsShown:
     """What the page of a bulk action shows of its options."""
     options = BulkOptions.of_json(action.options)
-    result = None
-    if options.result_text is not None and user.has_perm("durable_engine.view_payload"):
+    result, sees_values = None, user.has_perm("durable_engine.view_payload")
+    if options.result_text is not None and sees_values:
         result = shown(masked(options.result_text, masked_keys_of_bulk(action.id)))
     return OptionsShown(
-        facts=list(_facts(action.action, options)),
+        facts=list(_facts(action.action, options, sees_values)),
         result=result,
         is_complete=bool(options.operation) or not needs_operation(action.action),
         revision=options_revision(action.options),
@@ -126,18 +114,17 @@ def options_shown(action: BulkActionView, user: User | AnonymousUser, *, with_na
     )
 
 
-def _facts(action: str, options: BulkOptions) -> list[tuple[str, str]]:
-    facts = []
+def _facts(action: str, options: BulkOptions, sees_values: bool) -> Iterator[tuple[str, str]]:
     if options.operation:
-        facts.append(("Operation", f"{options.operation} ({options.kind})" if options.kind else options.operation))
+        yield "Operation", f"{options.operation} ({options.kind})" if options.kind else options.operation
     if options.version is not None:
-        facts.append(("Version", str(options.version)))
+        yield "Version", str(options.version)
     if action == "complete" and options.operation:
-        facts.append(("Outcome", _outcome(options)))
-    return facts
+        yield "Outcome", _outcome(options, sees_values)
 
 
-def _outcome(options: BulkOptions) -> str:
+def _outcome(options: BulkOptions, sees_values: bool) -> str:
     if options.error is not None:
-        return "It failed: " + ": ".join(str(options.error.get(name, "")) for name in ("ErrorType", "ErrorMessage"))
+        shown_fields = ("ErrorType", "ErrorMessage") if sees_values else ("ErrorType",)
+        return ": ".join(["It failed", *(str(options.error[name]) for name in shown_fields if name in options.error)])
     return "It succeeded, with a result" if options.result_text is not None else "It succeeded, without a result"

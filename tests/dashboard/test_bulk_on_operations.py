@@ -108,7 +108,9 @@ def test_an_error_needs_a_message_and_is_shown(log_in: LogIn) -> None:
     assert response.status_code == 422
     assert "Say what went wrong" in response.content.decode()
     name_operation(client, bulk_id, operation="charge", outcome="error", error_message="the bank is closed")
-    assert "It failed: CompletedByHand: the bank is closed" in page_of(client, bulk_id)
+    assert "It failed: CompletedByHand" in page_of(client, bulk_id)
+    assert "the bank is closed" not in page_of(client, bulk_id)
+    assert "It failed: CompletedByHand: the bank is closed" in page_of(log_in("Payload viewer"), bulk_id)
 
 
 @pytest.mark.parametrize(
