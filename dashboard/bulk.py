@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils import timezone
 
-from dashboard.bulk_options import OperationForm, options_form, options_shown
+from dashboard.bulk_options import OptionsForm, options_form, options_shown
 from dashboard.statuses import BULK_ITEM_STATUSES, BULK_STATUSES, Status
 from durable_engine.queries.bulk import BulkActionView, BulkItemView, bulk_items, bulk_preview
 from durable_engine.services.bulk import PERMISSIONS
@@ -83,7 +83,7 @@ def bulk_page(
     *,
     status: str,
     after: int,
-    form: OperationForm | None = None,
+    form: OptionsForm | None = None,
 ) -> dict[str, Any]:
     """Return the context of one bulk action's page, or of its refresh. `form` is what was typed of its options."""
     chosen = status if status in BULK_ITEM_STATUSES else ""
@@ -101,6 +101,7 @@ def bulk_page(
         "status": BULK_STATUSES[action.status],
         "selection": _selection(action),
         "options": options,
+        "value_label": "The result" if action.action == "complete" else "The input",
         "form": form,
         "result_label": RESULTS.get(action.action, "The execution that goes on"),
         "may_act": may_act,

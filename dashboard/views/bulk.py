@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.bulk import LABELS, asks_for_total, bulk_page, bulk_version
-from dashboard.bulk_options import OperationForm, options_form
+from dashboard.bulk_options import OptionsForm, options_form
 from dashboard.filters import ListFilters
 from dashboard.outline_params import whole_number
 from dashboard.statuses import BULK_STATUSES
@@ -86,13 +86,13 @@ def bulk_poll(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
 
 @require_permission("durable_engine.view_execution")
 @require_POST
-def bulk_operation(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
-    """Say on which operation of each execution it is, before anybody starts it."""
+def bulk_options(request: HttpRequest, bulk_id: UUID) -> HttpResponse:
+    """Say what it is to do in particular, such as on which operation, before anybody starts it."""
     action = _bulk_or_404(bulk_id)
     check_permission(request.user, PERMISSIONS[action.action])
     form = options_form(action, request.POST)
     if form is None:
-        return _page(request, action, problem="Its operation can't be named, or not any more.", status=409)
+        return _page(request, action, problem="It takes no options, or not any more.", status=409)
     if not form.is_valid():
         return _page(request, action, form=form, status=422)
     return _change(request, bulk_id, lambda action, _: change_bulk_options(action.id, form.chosen), form)
@@ -138,7 +138,7 @@ def _change(
     request: HttpRequest,
     bulk_id: UUID,
     change: Callable[[BulkActionView, Actor], None],
-    form: OperationForm | None = None,
+    form: OptionsForm | None = None,
 ) -> HttpResponse:
     """Make a change that needs the right of the action itself; show a refusal on the page."""
     action = _bulk_or_404(bulk_id)
@@ -161,7 +161,7 @@ def _page(
     action: BulkActionView,
     *,
     problem: str = "",
-    form: OperationForm | None = None,
+    form: OptionsForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     wanted, after = request.GET.get("status", ""), whole_number(request.GET.get("after", ""))

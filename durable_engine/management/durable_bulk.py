@@ -9,6 +9,7 @@ from uuid import UUID
 
 from durable_engine.management.durable_acts import add_outcome, error_of, result_of
 from durable_engine.management.durable_output import Described, table, to_json
+from durable_engine.management.durable_values import read_input
 from durable_engine.models import ExecutionStatus
 from durable_engine.queries import bulk as bulk_queries
 from durable_engine.queries.bulk_options import BulkOptions, needs_operation
@@ -48,6 +49,7 @@ def add_bulk_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--operation", default="", metavar="NAME", help="of rewind, fork, complete: its name in each")
     create.add_argument("--kind", default="", choices=tuple(KINDS.values()), help="what the operation has to be")
     add_outcome(create)
+    create.add_argument("--input", metavar="JSON", help="of rerun and fork: another one for all; @FILE reads a file")
     start = _verb(verbs, "start", "Begin")
     start.add_argument("id", type=UUID, metavar="ID")
     start.add_argument("--canary", type=int, metavar="N", help="do the first N, then wait for `continue` or `cancel`")
@@ -95,6 +97,7 @@ def _bulk_options(options: Mapping[str, Any]) -> BulkOptions:
         kind=options["kind"],
         result_text=result_of(options),
         error=error_of(options),
+        input_text=None if options["input"] is None else read_input(options["input"]),
     )
 
 

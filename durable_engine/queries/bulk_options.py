@@ -14,7 +14,8 @@ class BulkOptions:
     """What of it an action takes is in `TAKEN`; the rest is as here.
 
     `version` is that of the function. `operation` is the name of the operation in each execution, `kind` what it has to
-    be, if that matters. `result_text` (JSON text) or `error` is the outcome it is given.
+    be, if that matters. `result_text` (JSON text) or `error` is the outcome it is given. `input_text` is the input of
+    new executions, None for the one that each had.
     """
 
     version: int | None = None
@@ -22,6 +23,7 @@ class BulkOptions:
     kind: str = ""
     result_text: str | None = None
     error: Mapping[str, Any] | None = None
+    input_text: str | None = None
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> BulkOptions:
@@ -40,7 +42,13 @@ class BulkOptions:
     def facts(self) -> dict[str, Any]:
         """What may stand in the audit: everything but the value."""
         facts = {name: value for name, value in self.to_json().items() if name in {"version", "operation", "kind"}}
+        facts |= {} if self.input_text is None else {"input": "another one"}
         return facts | ({"outcome": "SUCCEEDED" if self.error is None else "FAILED"} if self.has_outcome else {})
+
+    @property
+    def value(self) -> str | None:
+        """The payload that is given, if one is."""
+        return self.result_text if self.input_text is None else self.input_text
 
     @property
     def has_outcome(self) -> bool:
@@ -54,12 +62,13 @@ class BulkOptions:
 
 
 _VERSION: Final = frozenset({"version"})
+_INPUT: Final = frozenset({"input_text"})
 _OPERATION: Final = frozenset({"operation", "kind"})
 TAKEN: Final[Mapping[str, frozenset[str]]] = {
     "redrive": _VERSION,
-    "rerun": _VERSION,
+    "rerun": _VERSION | _INPUT,
     "rewind": _VERSION | _OPERATION,
-    "fork": _VERSION | _OPERATION,
+    "fork": _VERSION | _OPERATION | _INPUT,
     "complete": _OPERATION | {"result_text", "error"},
 }
 """What the actions take; those that are not here take nothing."""

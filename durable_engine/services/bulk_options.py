@@ -12,7 +12,13 @@ from durable_engine.queries.named_operations import KINDS, chosen_operation, fou
 from durable_engine.queries.refusals import RULES, Refusal
 from durable_engine.services.exceptions import ActionRefused, InvalidInput
 from durable_engine.services.targets import locked_execution, refuse
-from durable_engine.services.validation import MAX_CALLBACK_RESULT_BYTES, checked_error, checked_text, parse_json
+from durable_engine.services.validation import (
+    MAX_CALLBACK_RESULT_BYTES,
+    checked_error,
+    checked_input,
+    checked_text,
+    parse_json,
+)
 
 MAX_NAME: Final = 256  # characters of an operation's name
 
@@ -31,6 +37,8 @@ def checked_options(action: str, options: BulkOptions) -> BulkOptions:
         raise InvalidInput("kind", f"{options.kind!r} is no kind of operation.", f"Use {', '.join(KINDS.values())}.")
     if len(checked_text(options.operation, field="operation", limit=4 * MAX_NAME)) > MAX_NAME:
         raise InvalidInput("operation", f"has more than {MAX_NAME} characters; no operation has such a name.")
+    if options.input_text is not None:
+        checked_input(options.input_text)
     return _with_checked_outcome(options)
 
 

@@ -1,4 +1,4 @@
-"""Rewind, fork and complete by hand for many, through the pages: name the operation, look, start."""
+"""What a bulk action is told besides its executions, through the pages: operation, outcome, input, version."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from durable_engine.models import AuditEntry, BulkAction, Callback, Event, Execu
 from durable_engine.services.bulk import PERMISSIONS
 from tests.dashboard.corpus import HOSTILE, executable_parts
 from tests.dashboard.test_bulk import carry_out, choose, status, url
+from tests.factories import make_function
 from tests.html import element, elements, words
 from tests.seeds import Story, document_that_waits, order_that_failed, order_that_succeeded, payment_in_back_off
 
@@ -20,8 +21,8 @@ LogIn = Callable[..., Client]
 RESULT = {"outcome": "result", "result": '{"iban": "DE02", "by": "telephone"}'}
 
 
-def name_operation(client: Client, bulk_id: UUID, **fields: str) -> None:
-    response = client.post(url(bulk_id, "operation"), fields)
+def set_options(client: Client, bulk_id: UUID, **fields: str) -> None:
+    response = client.post(url(bulk_id, "options"), fields)
     assert response.status_code == 302, response.content
 
 
@@ -54,7 +55,7 @@ def test_before_a_preview_the_operation_is_named_from_those_that_occur(log_in: L
 def test_each_is_rewound_to_the_operation_that_was_named(log_in: LogIn) -> None:
     stories, client = [order_that_failed(), order_that_failed(), order_that_succeeded()], log_in("Operator")
     bulk_id = choose(client, "rewind", stories)
-    name_operation(client, bulk_id, operation="trip")
+    set_options(client, bulk_id, operation="trip")
     html = page_of(client, bulk_id)
     assert '<strong class="number">2</strong> would be acted on' in html
     assert '<strong class="number">1</strong> refused: It has no operation named &#x27;trip&#x27;.' in html
@@ -70,7 +71,7 @@ def test_each_is_rewound_to_the_operation_that_was_named(log_in: LogIn) -> None:
 def test_a_fork_leads_to_the_copies(log_in: LogIn) -> None:
     client = log_in("Operator")
     bulk_id = choose(client, "fork", [order_that_failed()])
-    name_operation(client, bulk_id, operation="trip", kind="context", version="")
+    set_options(client, bulk_id, operation="trip", kind="context", version="")
     client.post(url(bulk_id, "start"))
     carry_out(bulk_id)
     html = page_of(client, bulk_id)
@@ -81,7 +82,7 @@ def test_a_fork_leads_to_the_copies(log_in: LogIn) -> None:
 def test_what_is_open_gets_the_value_and_only_some_see_it(log_in: LogIn) -> None:
     stories, client = [document_that_waits(), payment_in_back_off()], log_in("Operator")
     bulk_id = choose(client, "complete", stories)
-    name_operation(client, bulk_id, operation="approve-document", kind="callback", **RESULT)
+    set_options(client, bulk_id, operation="approve-document", kind="callback", **RESULT)
     assert "telephone" not in page_of(client, bulk_id)
     assert "It succeeded, with a result" in page_of(client, bulk_id)
     client.post(url(bulk_id, "start"))
@@ -95,7 +96,7 @@ def test_what_is_open_gets_the_value_and_only_some_see_it(log_in: LogIn) -> None
 def test_masked_fields_of_the_value_stay_masked(log_in: LogIn, settings: Settings) -> None:
     settings.DURABLE_MASKED_KEYS = ["iban"]
     bulk_id = choose(log_in("Operator"), "complete", [document_that_waits()])
-    name_operation(log_in("Operator", "Payload viewer"), bulk_id, operation="approve-document", **RESULT)
+    set_options(log_in("Operator", "Payload viewer"), bulk_id, operation="approve-document", **RESULT)
     html = page_of(log_in("Payload viewer"), bulk_id)
     assert "telephone" in html
     assert "DE02" not in html
@@ -104,10 +105,10 @@ def test_masked_fields_of_the_value_stay_masked(log_in: LogIn, settings: Setting
 def test_an_error_needs_a_message_and_is_shown(log_in: LogIn) -> None:
     client = log_in("Operator")
     bulk_id = choose(client, "complete", [payment_in_back_off()])
-    response = client.post(url(bulk_id, "operation"), {"operation": "charge", "outcome": "error"})
+    response = client.post(url(bulk_id, "options"), {"operation": "charge", "outcome": "error"})
     assert response.status_code == 422
     assert "Say what went wrong" in response.content.decode()
-    name_operation(client, bulk_id, operation="charge", outcome="error", error_message="the bank is closed")
+    set_options(client, bulk_id, operation="charge", outcome="error", error_message="the bank is closed")
     assert "It failed: CompletedByHand" in page_of(client, bulk_id)
     assert "the bank is closed" not in page_of(client, bulk_id)
     assert "It failed: CompletedByHand: the bank is closed" in page_of(log_in("Payload viewer"), bulk_id)
@@ -128,7 +129,7 @@ def test_what_is_typed_wrong_is_kept_and_said_at_its_field(
 ) -> None:
     client = log_in("Operator")
     bulk_id = choose(client, action, [order_that_failed()])
-    response = client.post(url(bulk_id, "operation"), fields)
+    response = client.post(url(bulk_id, "options"), fields)
     assert response.status_code == 422
     html = response.content.decode()
     assert f'id="id_{field}_error"' in html
@@ -140,9 +141,9 @@ def test_what_is_typed_wrong_is_kept_and_said_at_its_field(
 def test_who_saw_the_preview_of_something_else_is_told_so(log_in: LogIn) -> None:
     client = log_in("Operator")
     bulk_id = choose(client, "complete", [payment_in_back_off()])
-    name_operation(client, bulk_id, operation="charge", **RESULT)
+    set_options(client, bulk_id, operation="charge", **RESULT)
     seen = seen_options(client, bulk_id)
-    name_operation(client, bulk_id, operation="charge", outcome="result", result="0")
+    set_options(client, bulk_id, operation="charge", outcome="result", result="0")
     response = client.post(url(bulk_id, "start"), {"seen_options": seen})
     assert response.status_code == 409
     assert "has changed what it would do" in response.content.decode()
@@ -152,11 +153,11 @@ def test_who_saw_the_preview_of_something_else_is_told_so(log_in: LogIn) -> None
 def test_of_one_that_was_started_or_takes_none_no_operation_is_named(log_in: LogIn) -> None:
     client = log_in("Operator")
     started = choose(client, "rewind", [order_that_failed()])
-    name_operation(client, started, operation="trip")
+    set_options(client, started, operation="trip")
     client.post(url(started, "start"))
     plain = choose(client, "stop", [document_that_waits()])
     for bulk_id in (started, plain):
-        assert client.post(url(bulk_id, "operation"), {"operation": "other"}).status_code == 409
+        assert client.post(url(bulk_id, "options"), {"operation": "other"}).status_code == 409
     assert BulkAction.objects.get(pk=started).options == {"operation": "trip"}
 
 
@@ -166,12 +167,12 @@ def test_people_without_the_right_of_the_action_neither_name_nor_start(log_in: L
     bulk_id = choose(log_in("Operator"), action, [order_that_failed()])
     client = log_in(group)
     assert client.post("/bulk/new/", {"action": action, "scope": "matching"}).status_code == 403
-    for name in ("operation", "start"):
+    for name in ("options", "start"):
         assert client.post(url(bulk_id, name), {"operation": "trip"}).status_code == 403
     html = client.get(url(bulk_id)).content.decode()
     assert "Your account may not start it." in html
     assert not elements(html, name="operation")
-    assert client.get(url(bulk_id, "operation")).status_code == 405
+    assert client.get(url(bulk_id, "options")).status_code == 405
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -183,7 +184,35 @@ def test_hostile_names_and_values_stay_texts(log_in: LogIn, hostile: str) -> Non
     fields = {"operation": hostile, "outcome": "result", "result": json.dumps(hostile)}
     complete = choose(client, "complete", [story])
     for each in (bulk_id, complete):
-        response = client.post(url(each, "operation"), fields)
+        response = client.post(url(each, "options"), fields)
         assert executable_parts(response.content.decode()) == []
         assert executable_parts(client.get(url(each)).content.decode()) == []
     assert '<strong class="number">1</strong> would be acted on' in page_of(client, bulk_id)
+
+
+def test_many_run_again_with_another_input_that_only_some_see(log_in: LogIn) -> None:
+    client = log_in("Operator")
+    bulk_id = choose(client, "rerun", [order_that_failed(), order_that_failed()])
+    assert '<strong class="number">2</strong> would be acted on' in page_of(client, bulk_id)
+    assert client.post(url(bulk_id, "options"), {"input": "{no json"}).status_code == 422
+    set_options(client, bulk_id, version="", input='{"trip": "B-1"}')
+    assert "B-1" not in page_of(client, bulk_id)
+    assert "B-1" in page_of(log_in("Payload viewer"), bulk_id)
+    make_function("booking-saga", 1)
+    client.post(url(bulk_id, "start"))
+    carry_out(bulk_id)
+    again = Event.objects.filter(execution__origin_kind="rerun", event_type="ExecutionStarted")
+    assert [event.payload for event in again] == ['{"trip": "B-1"}'] * 2
+    assert AuditEntry.objects.get(action="start_bulk_action").details["input"] == "another one"
+
+
+def test_many_are_redriven_on_another_version(log_in: LogIn) -> None:
+    client = log_in("Operator")
+    bulk_id = choose(client, "redrive", [order_that_failed()])
+    for wrong in ("0", "x"):
+        assert client.post(url(bulk_id, "options"), {"version": wrong}).status_code == 422
+    set_options(client, bulk_id, version="2")
+    make_function("booking-saga", 2)
+    client.post(url(bulk_id, "start"))
+    carry_out(bulk_id)
+    assert Execution.objects.get(origin_kind="redrive").version == 2

@@ -75,7 +75,7 @@ PAGES: dict[str, Line] = {
     "bulk/<uuid:bulk_id>/": Line(GET, VIEW),
     "bulk/<uuid:bulk_id>/poll/": Line(GET, VIEW),
     # The one of the test redrives.
-    "bulk/<uuid:bulk_id>/operation/": Line(POST, f"{VIEW} {OPERATE}"),
+    "bulk/<uuid:bulk_id>/options/": Line(POST, f"{VIEW} {OPERATE}"),
     "bulk/<uuid:bulk_id>/start/": Line(POST, f"{VIEW} {OPERATE}"),
     "bulk/<uuid:bulk_id>/continue/": Line(POST, f"{VIEW} {OPERATE}"),
     "bulk/<uuid:bulk_id>/cancel/": Line(POST, f"{VIEW} {OPERATE}"),

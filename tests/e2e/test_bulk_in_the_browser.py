@@ -86,7 +86,7 @@ def test_what_waits_is_completed_by_hand_for_many(
     page.get_by_role("button", name="Show what would happen").click()
     expect(page.locator(".preview-act")).to_contain_text("2 would be acted on")
     page.get_by_text("The result", exact=True).click()
-    expect(page.locator(".bulk-result pre")).to_contain_text("telephone")
+    expect(page.locator(".bulk-value pre")).to_contain_text("telephone")
     assert_accessible(page)
     page.get_by_role("button", name="Complete by hand 2 of 2").click()
     with running(SCHEDULER, process_env):

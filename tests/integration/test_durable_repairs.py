@@ -168,6 +168,11 @@ class TestBulk:
         assert "operation: charge" in run("bulk", "start", drawn_up["id"])
         assert refused("bulk", "create", "rewind", "--status", "STOPPED").returncode == 2
 
+    def test_many_run_again_with_another_input(self) -> None:
+        stopped()
+        drawn_up = run_json("bulk", "create", "rerun", "--status", "STOPPED", "--input", '{"order": 8}')
+        assert drawn_up["options"] == {"input_text": '{"order": 8}'}
+
     def test_an_outcome_is_given_by_hand(self) -> None:
         make_back_off(make_execution(status="SUSPENDED"))
         to_complete = ("bulk", "create", "complete", "--status", "SUSPENDED", "--operation", "charge", "--kind", "step")

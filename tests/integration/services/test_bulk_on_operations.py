@@ -303,6 +303,8 @@ class TestOptions:
             ("rewind", BulkOptions(operation="x" * 257), "operation"),
             ("rewind", BulkOptions(operation="a\x00b"), "operation"),
             ("complete", BulkOptions(operation="charge", result_text="{"), "result"),
+            ("rewind", BulkOptions(operation="charge", input_text="1"), "input_text"),
+            ("fork", BulkOptions(operation="charge", input_text="{"), "input"),
             ("complete", BulkOptions(operation="charge", result_text="1", error={"ErrorType": "X"}), "error"),
             ("complete", BulkOptions(operation="charge", error={"Cause": "X"}), "error"),
         ],
