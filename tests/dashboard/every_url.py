@@ -34,6 +34,7 @@ from durable_engine.models import (
     ScheduleRun,
 )
 from durable_engine.queries.arns import execution_arn
+from durable_engine.queries.bulk_options import BulkOptions
 from durable_engine.services.actors import PYTHON_CODE, Actor
 from durable_engine.services.api_keys import create_api_key
 from durable_engine.services.bulk import create_bulk_action, start_bulk_action
@@ -106,7 +107,10 @@ class World:
         )
         actor = Actor.of_user(self.ana)
         # One that is drawn up, and one that runs: with its items.
-        bulk = create_bulk_action("redrive", actor=actor, execution_ids=[failed.id, waiting.id], reason="again")
+        options = BulkOptions(operation="trip", kind="context")
+        bulk = create_bulk_action(
+            "rewind", actor=actor, execution_ids=[failed.id, waiting.id], reason="again", options=options
+        )
         start_bulk_action(
             create_bulk_action("stop", actor=actor, execution_ids=[waiting.id]), actor=actor, reason="no use"
         )

@@ -74,7 +74,7 @@ PAGES: dict[str, Line] = {
     "bulk/new/": Line(POST, VIEW),
     "bulk/<uuid:bulk_id>/": Line(GET, VIEW),
     "bulk/<uuid:bulk_id>/poll/": Line(GET, VIEW),
-    # The one of the test redrives.
+    # The one of the test rewinds.
     "bulk/<uuid:bulk_id>/options/": Line(POST, f"{VIEW} {OPERATE}"),
     "bulk/<uuid:bulk_id>/start/": Line(POST, f"{VIEW} {OPERATE}"),
     "bulk/<uuid:bulk_id>/continue/": Line(POST, f"{VIEW} {OPERATE}"),
