@@ -7,6 +7,7 @@ at a round length: its bars do not creep with every refresh.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from dashboard.durations import in_words
@@ -188,16 +189,13 @@ def _labelled(ticks: Iterable[Tick]) -> tuple[Tick, ...]:
     return tuple(Tick(mark.x, mark.label if mark in beside else "", is_spare=mark not in below) for mark in marks)
 
 
-def _legible(ticks: Sequence[Tick], width: int) -> list[Tick]:
-    """The ticks whose labels have room in a drawing of that width, from the left."""
-    found: list[Tick] = []
-    free_from = 0.0
-    for tick in ticks:
-        left, right = tick.reach(width)
-        if not found or left >= free_from:
-            found.append(tick)
-            free_from = right + LABEL_GAP
-    return found
+def _legible(ticks: Sequence[Tick], width: int) -> Sequence[Tick]:
+    """The ticks whose labels have room in a drawing of that width: all, or every second, or every third."""
+    for step in range(1, len(ticks)):
+        reaches = [tick.reach(width) for tick in ticks[::step]]
+        if all(before[1] + LABEL_GAP <= after[0] for before, after in pairwise(reaches)):
+            return ticks[::step]
+    return ticks[:1]
 
 
 def _tick_label(seconds: float) -> str:

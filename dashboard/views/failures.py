@@ -33,7 +33,7 @@ class RetryForm(forms.Form):
         field: Any = self.fields["version"]
         field.choices = [("", "The version each ran with"), *choices]
         if len(choices) < 2:
-            field.widget = forms.HiddenInput()
+            del self.fields["version"]
 
 
 ask = require_http_methods(["GET", "HEAD", "POST"])
@@ -108,7 +108,7 @@ def failure_retry(request: HttpRequest, group_id: UUID) -> HttpResponse:
     form = RetryForm(versions_of(group.function), data) if action == "redrive" else None
 
     def draw_up(actor: Actor, reason: str) -> str:
-        options = BulkOptions(form.cleaned_data["version"] or None if form is not None else None)
+        options = BulkOptions(form.cleaned_data.get("version") if form is not None else None)
         ids = standing_members(group, MAX_ITEMS)
         bulk_id = create_bulk_action(action, actor=actor, execution_ids=ids, reason=reason, options=options)
         return reverse("dashboard:bulk-detail", args=[bulk_id])

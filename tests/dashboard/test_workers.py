@@ -63,7 +63,7 @@ def test_versions_that_are_needed_and_served_by_nobody_are_told(log_in: LogIn) -
     html = text_of(log_in("Viewer"))
     assert "Needed, and served by nobody" in html
     assert "Workers serve v2." in html
-    assert "1 live</a>" in html
+    assert "1 live execution</a>" in html
 
 
 def test_limits_and_schedulers_are_shown(log_in: LogIn) -> None:

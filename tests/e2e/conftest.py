@@ -190,7 +190,14 @@ STICKING_OUT = """() => {
 }"""
 
 
+# Texts that are cut, or that run over what lies beside them.
+TOO_LONG = """() => [...document.querySelectorAll(".button, .badge, .tabs a")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.getClientRects().length)
+  .map((each) => each.textContent.trim())"""
+
+
 def assert_fits(page: Page) -> None:
-    """Fail when the page has to be scrolled sideways, with what sticks out of it."""
+    """Fail when the page has to be scrolled sideways, with what sticks out, or a text is longer than its button."""
     found = page.evaluate(STICKING_OUT)
     assert found is None, f"{page.url} is too wide: {found[:4]}"
+    assert page.evaluate(TOO_LONG) == [], f"{page.url} has texts that are too long for their button"

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from durable_engine.models import AuditEntry, BulkAction, Execution, LogRecord
-from tests.e2e.conftest import assert_accessible, assert_contrast, assert_sound, log_in
+from tests.e2e.conftest import SMALLEST, assert_accessible, assert_contrast, assert_sound, log_in
 from tests.factories import make_function
 from tests.seeds import (
     Story,
@@ -76,6 +76,17 @@ def seeded() -> list[str]:
 def test_every_page_of_this_part_is_accessible_in_both_themes_and_fits(page: Page) -> None:
     log_in(page, superuser=True)
     assert_sound(page, seeded())
+
+
+def test_on_a_phone_events_and_a_comparison_are_read_without_scrolling_sideways(page: Page) -> None:
+    earlier, failed = order_that_succeeded(function="booking-saga", began=7200), order_that_failed()
+    log_in(page, superuser=True)
+    page.set_viewport_size(SMALLEST)
+    for address in (url(failed, "execution-history"), f"{url(failed, 'execution-compare')}?with={earlier.id}"):
+        page.goto(address)
+        tables = page.locator(".table-scroll")
+        expect(tables.first).to_be_visible()
+        assert tables.evaluate_all("(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"), address
 
 
 def test_a_failure_is_found_understood_and_redriven(page: Page) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.conftest import (
     assert_sound,
     log_in,
 )
-from tests.factories import make_function, make_user, make_worker
+from tests.factories import make_execution, make_function, make_user, make_worker
 from tests.seeds import (
     Story,
     document_that_waits,
@@ -62,6 +62,7 @@ def seeded() -> list[str]:
         at = timezone.now() - timedelta(minutes=minute)
         ScheduleRun.objects.create(schedule=schedule, due_at=at, outcome=outcome, note="n" * 300, count=1 + minute)
     make_worker(hostname="w" * 200, functions=["f" * 140 + ":7"], queues=["q" * 64])
+    make_execution(queue="q" * 64, created_at=timezone.now() - timedelta(minutes=25))
     AuditEntry.objects.create(
         actor="a" * 256, channel="dashboard", action="x" * 64, reason="r" * 900, details={"k": "v" * 500}
     )
