@@ -22,5 +22,7 @@ def need_browser() -> str:
     found = find_browser()
     if found is None:
         problem = "no Chromium on PATH; `apt-get install chromium` makes the browser tests run"
-        pytest.fail(problem) if os.environ.get("REQUIRE_BROWSER") else pytest.skip(problem)
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(problem)
+        pytest.skip(problem)
     return found
