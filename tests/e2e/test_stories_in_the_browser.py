@@ -93,7 +93,8 @@ def test_a_failure_is_found_understood_mended_and_its_group_retried(
             expect(page.get_by_role("heading", name="KeyError")).to_be_visible()
             expect(page.locator(".failure-facts")).to_contain_text("book carrier")
             group = page.url
-            page.get_by_role("link", name="parcel-3", exact=True).click()
+            # In the table: the newest one, whichever that is, has a link above it too.
+            page.get_by_role("table").get_by_role("link", name="parcel-3", exact=True).click()
 
             # Understand it: which step, which line, and what was different when it worked.
             expect(page.locator("#execution-banner")).to_contain_text("Failed at “book carrier”")
