@@ -49,7 +49,7 @@ class Site(Stack):
     def stop_web(self) -> None:
         """Stop the web server; connections wait on the port for the next one."""
         self.web.terminate()
-        self.web.wait(20)
+        self.web.wait(60)
 
     @property
     def port(self) -> int:

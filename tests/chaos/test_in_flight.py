@@ -39,7 +39,7 @@ def test_a_checkpoint_that_commits_after_its_connection_broke_is_recorded_once(h
             with socket.socket(fileno=socket.dup(holder.get().pgconn.socket)) as cut:
                 cut.shutdown(socket.SHUT_RDWR)
             wait_until_waiting(onlooker, 2)
-        writer.join(10)
+        writer.join(60)
     assert not writer.is_alive()
     recorded = Event.objects.filter(execution=execution).order_by("event_id").values_list("event_id", "event_type")
     assert list(recorded) == [(1, "ExecutionStarted"), (2, "StepSucceeded")]

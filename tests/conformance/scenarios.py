@@ -58,7 +58,7 @@ class Ledger:
         """Threads of a crashed invocation may still run a body, which would be noted among those of the next run."""
         for thread in threading.enumerate():
             if thread.name.startswith("durable-"):
-                thread.join(timeout=10)
+                thread.join(timeout=60)
 
     def ran(self, step: StepContext, label: str) -> int:
         """Note a run of the step's body and return how many there have been."""

@@ -34,7 +34,7 @@ def test_an_orderly_stop_hands_the_execution_over_at_the_next_operation_and_coun
     on_slow.let_go("slow")
     row = on_slow.wait_for("PENDING")
 
-    assert leaving.process.wait(20) == 0
+    assert leaving.process.wait(60) == 0
     assert (row.crash_count, row.worker_id) == (0, None)
     assert on_slow.bodies() == ["slow"]
     assert Worker.objects.get(pk=worker).exit_reason == "stopped in order"

@@ -65,7 +65,7 @@ def test_one_that_was_left_behind_is_stopped_first(broker: Broker) -> None:
     second.start()
     try:
         assert broker.child
-        assert broker.child.wait(10) == 0
+        assert broker.child.wait(60) == 0
         assert second.answers()
     finally:
         second.stop()

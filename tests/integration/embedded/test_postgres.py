@@ -156,7 +156,7 @@ def test_a_server_that_was_left_behind_is_stopped_first(home: Path) -> None:
     cluster.start()
     try:
         assert left_behind.child
-        assert left_behind.child.wait(10) == 0
+        assert left_behind.child.wait(60) == 0
         assert one(cluster, "SELECT count(*) FROM kept") == 1
     finally:
         cluster.stop()

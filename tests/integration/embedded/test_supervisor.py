@@ -71,11 +71,12 @@ def test_output_is_shown_and_a_stop_goes_in_reverse_order(run: Callable[..., Run
         "print('here'); time.sleep(600)"
     )
     supervisor = run(f"first={says_goodbye}", f"second={says_goodbye}")
-    supervisor.wait_for("second    | here")
+    for name in ("first", "second"):
+        supervisor.wait_for(f"{name:<9} | here")
 
     supervisor.process.send_signal(signal.SIGTERM)
 
-    assert supervisor.process.wait(10) == 0
+    assert supervisor.process.wait(60) == 0
     lines = [line[9:] for line in supervisor.text.splitlines() if not line.startswith("{")]
     assert [line for line in lines if "goodbye" in line] == ["second    | goodbye", "first     | goodbye"]
     assert lines[-1] == "perdure   | stopped"
@@ -89,8 +90,8 @@ def test_every_usual_signal_stops_in_order(run: Callable[..., Run], number: sign
 
     supervisor.process.send_signal(number)
 
-    assert supervisor.process.wait(10) == 0
-    wait_until_gone(family, seconds=1)
+    assert supervisor.process.wait(60) == 0
+    wait_until_gone(family, seconds=10)
 
 
 def test_what_dies_is_started_again_after_a_pause_that_grows(run: Callable[..., Run]) -> None:
@@ -139,9 +140,9 @@ def test_a_service_that_does_not_stop_is_killed_after_its_patience(run: Callable
 
     supervisor.process.terminate()
 
-    assert supervisor.process.wait(10) == 0
+    assert supervisor.process.wait(60) == 0
     assert "killing stubborn" in supervisor.text
-    wait_until_gone(family, seconds=1)
+    wait_until_gone(family, seconds=10)
 
 
 def test_a_second_request_kills_at_once_but_a_doubled_first_one_does_not(run: Callable[..., Run]) -> None:
@@ -154,8 +155,8 @@ def test_a_second_request_kills_at_once_but_a_doubled_first_one_does_not(run: Ca
     supervisor.wait_for("waiting for stubborn")
     supervisor.process.send_signal(signal.SIGINT)
 
-    assert supervisor.process.wait(5) == 0
-    wait_until_gone(family, seconds=1)
+    assert supervisor.process.wait(60) == 0
+    wait_until_gone(family, seconds=10)
 
 
 def test_kill_minus_nine_leaves_no_orphan_not_even_a_stubborn_one(run: Callable[..., Run]) -> None:

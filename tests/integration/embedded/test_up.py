@@ -118,11 +118,11 @@ def free_port() -> str:
 def page_after_login(url: str, user: str, password: str) -> str:
     """Sign in as a browser does and return the address it ends at."""
     browser = build_opener(HTTPCookieProcessor(CookieJar()))
-    form = browser.open(f"{url}login/", timeout=10).read().decode()
+    form = browser.open(f"{url}login/", timeout=60).read().decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
     assert token
     fields = {"csrfmiddlewaretoken": token[1], "username": user, "password": password}
-    with browser.open(f"{url}login/", urlencode(fields).encode(), timeout=10) as answer:
+    with browser.open(f"{url}login/", urlencode(fields).encode(), timeout=60) as answer:
         return str(urlsplit(answer.url).path)
 
 
@@ -170,7 +170,7 @@ def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
     up.process.send_signal(signal.SIGINT)
 
     assert up.process.wait(30) == 0
-    wait_until_gone(family, seconds=1)
+    wait_until_gone(family, seconds=10)
     assert not (home / "run.json").exists()
     assert "Traceback" not in up.text
     assert manage(home, "healthcheck", "web", PORT=port).returncode == 1

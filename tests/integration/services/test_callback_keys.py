@@ -174,7 +174,7 @@ class TestStore:
             while len(store._queue._entries) < 2:
                 threads[1].join(0.01)
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         assert [type(problems[each]) for each in "123"] == [type(None), CallbackKeyTaken, type(None)]
         keys = Callback.objects.filter(execution_id=store._claim.execution_id).values_list("key", flat=True)
         assert sorted(str(key) for key in keys) == ["order-8", "order-9"]

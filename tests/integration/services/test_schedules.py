@@ -244,7 +244,7 @@ class TestRaces:
             pause_schedule(schedule.pk, actor=ANA)
             thread = threading.Thread(target=sweep)
             thread.start()
-            thread.join(10)
+            thread.join(60)
             transaction.set_rollback(True)
         assert found == [False]
         assert run_due(schedule.pk)

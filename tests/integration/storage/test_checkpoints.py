@@ -160,7 +160,7 @@ def test_a_completion_that_waits_for_the_suspending_row_wakes_it(
         suspending.start()
         wait_until_one_waits()
         outside.append_outside_event(locked, "CallbackSucceeded", operation_id="9")
-    suspending.join(10)
+    suspending.join(60)
 
     assert results[0] is not None, "the suspend slept over the event"
     assert status_of(execution) == "RUNNING"
@@ -228,7 +228,7 @@ def test_a_checkpoint_that_waited_for_a_takeover_writes_nothing(execution: Execu
         writing.start()
         wait_until_one_waits()
         Execution.objects.filter(pk=locked.pk).update(fence=locked.fence + 1)
-    writing.join(10)
+    writing.join(60)
 
     assert len(errors) == 1
     assert event_types(execution) == ["ExecutionStarted"]
@@ -277,7 +277,7 @@ def test_an_event_that_comes_in_after_a_commit_whose_reply_was_lost_is_handed_ov
     wait_for(tmp_path / "checkpoint.committed.reached")
     complete_from_outside(execution)
     (tmp_path / "checkpoint.committed.go").touch()
-    recording.join(10)
+    recording.join(60)
 
     assert foreign == ["CallbackSucceeded"]
     assert event_types(execution) == ["ExecutionStarted", "StepStarted", "CallbackSucceeded"]
@@ -300,7 +300,7 @@ def test_a_statement_that_fails_fails_for_every_thread_that_waited_for_it(execut
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert {type(problem).__module__.partition(".")[0] for problem in problems} == {"psycopg"}
     assert len(problems) == 4

@@ -113,4 +113,4 @@ def test_a_handle_waits_for_the_last_one(take: Take, holder: ConnectionHolder, e
     continued(take(first))
     taken(holder, new_worker(engine), successor_of(first)).close(Batch(), Outcome("SUCCEEDED", payload='"done"'))
 
-    assert ExecutionHandle(first.pk, "loop", True).result(timeout=5) == "done"
+    assert ExecutionHandle(first.pk, "loop", True).result(timeout=60) == "done"

@@ -58,7 +58,7 @@ def test_only_one_of_two_workers_gets_an_execution(execution: Execution, engine:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert sorted(granted, key=str) == sorted([None, execution.pk], key=str)
 

@@ -235,7 +235,7 @@ class TestBlocked:
             with open_engine_connection() as other:
                 assert limits.let_go(other, "orders", 1) == []
             (tmp_path / "limit.looked.go").touch()
-            thread.join(10)
+            thread.join(60)
         finally:
             failpoints.arm("")
         assert claimed == [ids[1]]
@@ -251,7 +251,7 @@ class TestRaces:
 
         def claim() -> None:
             with open_engine_connection() as connection:
-                barrier.wait(10)
+                barrier.wait(60)
                 found = leases.claim(connection, worker_id=worker_id, served=served, queues=["durable"])
                 if found is not None:
                     taken.append(found)

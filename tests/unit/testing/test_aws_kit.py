@@ -46,7 +46,7 @@ TEST = textwrap.dedent(
 
     def test_handler():
         with DurableFunctionTestRunner(handler=handler, poll_interval=0.1) as runner:
-            result: DurableFunctionTestResult = runner.run(input='{"left": 1}', timeout=10)
+            result: DurableFunctionTestResult = runner.run(input='{"left": 1}', timeout=60)
         assert result.status is InvocationStatus.SUCCEEDED
         assert json.loads(result.result) == 3
         step: StepOperation = result.get_step("add")

@@ -76,7 +76,7 @@ def test_an_abandoned_body_taints_the_process_and_can_write_nothing(gate: thread
             context.step(body, "slow", StepConfig(RetryPresets.none(), timeout=Duration(0.05)))
         assert isinstance(caught.value.__cause__, StepTimeoutError)
         gate.set()
-        assert refused.wait(5)
+        assert refused.wait(60)
         return "done"
 
     with registry.isolated():
