@@ -110,7 +110,7 @@ class TestFilters:
             assert names(ExecutionFilters(text=text)) == ["wanted"]
 
     def test_names_and_ids_are_both_found_by_an_index(self) -> None:
-        make_many(4000)
+        make_many(400)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE durable_execution")
         with CaptureQueriesContext(connection) as captured:

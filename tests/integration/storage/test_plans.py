@@ -16,7 +16,7 @@ from tests.integration.storage.conftest import new_execution, new_worker
 
 pytestmark = pytest.mark.servers
 
-MANY = 2000
+MANY = 600
 FEW = 50
 LIMITED = [Served("orders", 1, 900.0, places=1)]
 
