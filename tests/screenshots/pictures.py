@@ -10,10 +10,10 @@ from typing import Final, Literal
 from django.urls import reverse
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
+from tests.browsers import find_browser
 from tests.screenshots.scene import Scene
 
 MOST_BYTES: Final = 150 * 1024
-CHROMIUM: Final = Path("/usr/bin/chromium")
 SIZE: Final[ViewportSize] = {"width": 1280, "height": 720}
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
@@ -37,8 +37,9 @@ def take(home: Path, scene: Scene, directory: Path) -> list[Path]:
     run = json.loads((home / "run.json").read_text())
     files = []
     with sync_playwright() as playwright:
-        path = str(CHROMIUM) if CHROMIUM.exists() else None
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--font-render-hinting=none"])
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(), args=["--no-sandbox", "--font-render-hinting=none"]
+        )
         for theme in THEMES:
             context = browser.new_context(
                 base_url=run["url"], viewport=SIZE, color_scheme=theme, reduced_motion="reduce"
