@@ -21,7 +21,6 @@ from dashboard.tabs.relations import relations_tab
 from dashboard.tabs.steps import steps_tab
 from dashboard.tabs.timeline import overview_tab, timeline_tab, timeline_window
 from durable_engine.queries.executions import ExecutionSummary, execution_revision
-from durable_engine.queries.log_records import last_position
 from durable_engine.queries.waiting import WaitReason, wait_reasons
 
 # A poll of a long live execution costs the database more, so it asks less often.
@@ -63,9 +62,7 @@ TABS: Mapping[str, Tab] = {
 
 def revision_of_page(execution_id: UUID, tab: str) -> str | None:
     """Return a text that changes whenever the page does, None if there is no such execution."""
-    revision = execution_revision(execution_id)
-    # Log records come beside the history: they move no execution.
-    return f"{revision}.{last_position(execution_id)}" if revision is not None and tab == "logs" else revision
+    return execution_revision(execution_id, with_logs=tab == "logs")
 
 
 def page_of(request: HttpRequest, execution: ExecutionSummary, revision: str | None, tab: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
-from durable_engine.models import Event, Execution, ExecutionStatus
+from durable_engine.models import Event, Execution, ExecutionStatus, LogRecord
 from durable_engine.models.execution import CLOSED_STATUSES
 from durable_engine.queries.errors import ErrorView
 from durable_engine.queries.filters import ExecutionFilters, matching, with_text
@@ -130,9 +130,14 @@ def execution_summary(execution_id: UUID) -> ExecutionSummary | None:
     return None if row is None else ExecutionSummary(*row)
 
 
-def execution_revision(execution_id: UUID) -> str | None:
-    """Return a text that changes whenever the execution does, by one indexed read; None if there is none."""
-    row = Execution.objects.visible().filter(pk=execution_id).values_list(*REVISION_FIELDS).first()
+def execution_revision(execution_id: UUID, *, with_logs: bool = False) -> str | None:
+    """Return a text that changes whenever the execution does, by one indexed read; None if there is none.
+
+    `with_logs`: also whenever it logs, which moves no execution.
+    """
+    newest = LogRecord.objects.filter(execution_id=OuterRef("pk")).order_by("-position").values("position")[:1]
+    seen = [Subquery(newest)] if with_logs else []
+    row = Execution.objects.visible().filter(pk=execution_id).values_list(*REVISION_FIELDS, *seen).first()
     return None if row is None else _revision(*row)
 
 

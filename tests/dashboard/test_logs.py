@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from durable_engine.models import Execution, LogRecord
 from tests.dashboard.corpus import HOSTILE, executable_parts
@@ -117,11 +118,14 @@ def test_without_any_the_page_says_how_they_come(log_in: LogIn) -> None:
         assert "Records are not kept here" in words(page(client, Story()))
 
 
-def test_new_records_come_by_the_poll_though_the_execution_has_not_moved(log_in: LogIn) -> None:
+def test_new_records_come_by_the_poll_though_the_execution_has_not_moved(
+    log_in: LogIn, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     story, client = say(Story(), "first"), log_in("Payload viewer")
     poll = element(page(client, story), id="execution-poll")
     address = f"{poll['data-url']}&v={poll['data-version']}"
-    assert client.get(address).status_code == 204
+    with django_assert_num_queries(4 + 1):  # session, user, two for permissions; and the page
+        assert client.get(address).status_code == 204
 
     say(story, "second")
 
