@@ -23,7 +23,8 @@ def kill(pid: int) -> None:
 def test_a_step_whose_process_is_killed_inside_its_body_runs_again_on_another_worker(stack: Stack, run: Start) -> None:
     steps = run("three-steps", hold=True)
     victim = steps.wait_inside("second")
-    killed_at = steps.wait_for_event("StepStarted", "second").event_at
+    steps.wait_for_event("StepStarted", "second")
+    worker = steps.holder().pk
 
     kill(victim)
     steps.let_go("second")
@@ -32,8 +33,8 @@ def test_a_step_whose_process_is_killed_inside_its_body_runs_again_on_another_wo
     assert steps.bodies() == ["first", "second", "second", "third"]
     assert steps.pids("second")[1] != victim
     assert errors_of_invocations(steps) == ["Runtime.ExitError"]
-    reported = steps.wait_for_event("InvocationCompleted").event_at - killed_at
-    assert reported.total_seconds() < 1.5, "the pool's parent reports a death at once, before the lease of 2 s is over"
+    # Only the pool's parent knows that, and says it at once; the sweep that finds silent workers does not.
+    assert Worker.objects.get(pk=worker).exit_reason.startswith(f"process {victim} ")
 
 
 def test_a_step_killed_between_its_body_and_its_checkpoint_runs_again(stack: Stack, run: Start) -> None:
