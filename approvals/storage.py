@@ -1,7 +1,7 @@
 """The two statements that every change of a request consists of: its lock, and its writing.
 
 Written by hand, because they are most of what an answer costs: the ORM takes longer to put them together than Postgres
-to run them. Everything else about approvals goes through the ORM.
+to run them. Everything else about approvals goes through the ORM, but for one search along a line of executions.
 """
 
 from __future__ import annotations
@@ -37,6 +37,32 @@ WITH r AS (
 )
 SELECT count(*) FROM r
 """
+
+# A callback that was copied is as old as its execution: one statement wrote both. A younger one was begun there, and
+# its own handler asks. The execution between two may have gone on before its people could be asked.
+_UNASKED: Final = """
+WITH RECURSIVE line AS (
+  SELECT c.id AS callback_key, c.operation_id, x.origin_id
+  FROM durable_callback c JOIN durable_execution x ON x.id = c.execution_id AND x.created_at = c.created_at
+  WHERE c.status = 'STARTED' AND x.closed_at IS NULL AND x.origin_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM approval_request r WHERE r.callback_key = c.id)
+  UNION ALL
+  SELECT line.callback_key, line.operation_id, x.origin_id
+  FROM line JOIN durable_execution x ON x.id = line.origin_id
+  JOIN durable_callback c
+    ON c.execution_id = x.id AND c.operation_id = line.operation_id AND c.created_at = x.created_at
+  WHERE x.origin_id IS NOT NULL AND NOT EXISTS (SELECT FROM approval_request r WHERE r.callback_key = c.id)
+)
+SELECT line.callback_key, r.id
+FROM line JOIN approval_request r ON r.execution_id = line.origin_id AND r.operation_id = line.operation_id LIMIT %s
+"""
+
+
+def unasked_copies(limit: int) -> list[tuple[UUID, UUID]]:
+    """Return open callbacks that were copied and whose people nobody has asked, each with the request to ask again."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNASKED, [limit])
+        return cursor.fetchall()
 
 
 def lock_request(request_id: UUID, *, skip_locked: bool = False) -> tuple[ApprovalRequest, datetime] | None:

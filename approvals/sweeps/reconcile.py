@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Q
 
 from approvals.clock import database_now
 from approvals.models import ApprovalRequest, Draft, LinkToken, RequestState
@@ -18,6 +18,7 @@ from approvals.services.ending import close_as_ended
 from approvals.services.exceptions import RequestNotFound
 from approvals.services.health import check_health
 from approvals.services.opening import open_request
+from approvals.storage import unasked_copies
 from durable_engine.models import Callback, CallbackStatus
 
 BATCH = 500
@@ -58,15 +59,7 @@ def ask_again() -> int:
 
     Answers that were given to the other one do not count here. Returns how many were opened.
     """
-    asked = ApprovalRequest.objects.filter(callback_key=OuterRef("pk"))
-    before = ApprovalRequest.objects.filter(
-        execution_id=OuterRef("execution__origin_id"), operation_id=OuterRef("operation_id")
-    )
-    copied = Callback.objects.filter(
-        ~Exists(asked), status=CallbackStatus.STARTED, execution__closed_at=None, execution__origin_id__isnull=False
-    ).annotate(source=Subquery(before.values("pk")[:1]))
-    found = list(copied.filter(source__isnull=False).order_by().values_list("pk", "source")[:BATCH])
-    return sum(_ask_again(callback_key, source_id) for callback_key, source_id in found)
+    return sum(_ask_again(callback_key, source_id) for callback_key, source_id in unasked_copies(BATCH))
 
 
 def _ask_again(callback_key: UUID, source_id: UUID) -> bool:

@@ -22,10 +22,10 @@ from durable_engine import Duration
 from durable_engine.models import Callback, Event, Execution, OutboxMessage
 from durable_engine.services.actors import PYTHON_CODE
 from durable_engine.services.callbacks import complete_callback_of
-from durable_engine.services.copies import redrive_execution
+from durable_engine.services.copies import redrive_execution, rerun_execution
 from durable_engine.services.executions import stop_execution
 from tests.approvals.people import opened, user, vote
-from tests.factories import make_function
+from tests.factories import make_callback, make_function
 
 pytestmark = pytest.mark.django_db
 
@@ -287,6 +287,33 @@ def test_an_execution_that_goes_on_from_another_asks_its_people_again() -> None:
     assert ApprovalEvent.objects.get(request=again, kind="OPENED").data["copied_from"] == str(request.pk)
     vote(again, ana, data={"amount": 5})
     assert result(again).data == {"amount": 5.0}
+
+
+def test_what_a_new_callback_asks_is_left_to_its_own_handler() -> None:
+    """Of an execution that came of another one: the request of that one has another subject, and was not copied."""
+    user("ana", "finance")
+    make_function("orders")
+    request = opened(title="Refund 120 EUR")
+    stop_execution(request.execution_id, actor=PYTHON_CODE)
+    rerun = rerun_execution(request.execution_id, actor=PYTHON_CODE, input_text='{"amount": 9000}')
+    make_callback(Execution.objects.get(pk=rerun.id), "1-1", parent_id="1")
+    assert ask_again() == 0
+    asked = opened(execution=Execution.objects.get(pk=rerun.id), title="Refund 9000 EUR")
+    assert asked.title == "Refund 9000 EUR"
+
+
+def test_one_that_goes_on_twice_before_anybody_looks_asks_its_people_again() -> None:
+    user("ana", "finance")
+    make_function("orders")
+    request = opened()
+    stop_execution(request.execution_id, actor=PYTHON_CODE)
+    redriven = redrive_execution(request.execution_id, actor=PYTHON_CODE)
+    stop_execution(redriven.id, actor=PYTHON_CODE)
+    last = redrive_execution(redriven.id, actor=PYTHON_CODE)
+    assert ask_again() == 1
+    assert ask_again() == 0
+    assert ApprovalRequest.objects.get(execution_id=last.id).digest == request.digest
+    assert not ApprovalRequest.objects.filter(execution_id=redriven.id).exists()
 
 
 def test_one_whose_people_are_gone_is_asked_again_all_the_same_and_shown() -> None:
