@@ -62,7 +62,7 @@ def unasked_copies(limit: int) -> list[tuple[UUID, UUID]]:
     """Return open callbacks that were copied and whose people nobody has asked, each with the request to ask again."""
     with connection.cursor() as cursor:
         cursor.execute(_UNASKED, [limit])
-        return cursor.fetchall()
+        return [(callback_key, request_id) for callback_key, request_id in cursor.fetchall()]
 
 
 def lock_request(request_id: UUID, *, skip_locked: bool = False) -> tuple[ApprovalRequest, datetime] | None:

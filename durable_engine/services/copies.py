@@ -32,6 +32,7 @@ from durable_engine.services.starts import StartedExecution, check_against_schem
 from durable_engine.services.targets import locked_execution, refuse
 from durable_engine.services.validation import JsonText, checked_input, checked_name, checked_reason
 from durable_engine.storage import copies, outside
+from durable_engine.storage.children import lock_children
 from durable_engine.storage.copies import CopiedCallback, CopiedTimer, NewCopy
 
 REWOUND_ERROR_TYPE: Final = "ExecutionRewound"
@@ -221,9 +222,8 @@ def _choose(source: Execution, events: Sequence[RecordedEvent], choose: _Choice)
     invokes = _open_invokes(chosen)
     if not invokes:
         return chosen
-    theirs = Execution.objects.filter(parent_execution_id=source.pk, parent_operation_id__in=invokes)
     # A child that was deleted will never tell how it ended: the invoke is repeated.
-    gone = set(invokes).difference(theirs.values_list("parent_operation_id", flat=True))
+    gone = set(invokes) - lock_children(source.pk, invokes)
     return choose(events, gone) if gone else chosen
 
 
@@ -260,6 +260,7 @@ def _new_copy(
         takes_parent=(
             wanted.kind != OriginKind.FORK and source.parent_execution_id is not None and not source.parent_notified
         ),
+        parent_operation_id=source.parent_operation_id,
         version=function.version,
         name=wanted.name or str(new_id),
         # Where it was sent by whoever started it; another version may belong to other workers.

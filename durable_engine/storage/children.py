@@ -89,10 +89,23 @@ def tell_parent_from_outside(child_id: UUID) -> Told | None:
     return None if row is None else Told._make(row)
 
 
+def lock_children(parent_id: UUID, operation_ids: Sequence[str]) -> set[str]:
+    """Lock the children of these invokes of a locked execution; return the invokes that have one."""
+    theirs = Execution.objects.filter(parent_execution_id=parent_id, parent_operation_id__in=operation_ids)
+    locked: dict[UUID, str | None] = {}
+    # One that went on as another execution while we waited for it is nobody's child any more, and only a later
+    # statement sees the one that is.
+    while theirs.count() > len(locked):
+        rows = theirs.select_for_update(of=("self",)).order_by("pk")
+        locked = dict(rows.values_list("pk", "parent_operation_id"))
+    return set(filter(None, locked.values()))
+
+
 def move_children(source_id: UUID, successor_id: UUID, operation_ids: Sequence[str]) -> list[UUID]:
     """Let an execution that goes on as another one hear there of what it invoked; return what has ended meanwhile.
 
-    In the caller's transaction, which has locked the source. An end that came too late for the source is told again.
+    In the caller's transaction, which has locked the source and the children. An end that came too late for the source
+    is told again.
     """
     if not operation_ids:
         return []
@@ -109,5 +122,6 @@ def untold(connection: EngineConnection, limit: int) -> list[UUID]:
 
 def disown(parent: Execution, operation_id: str) -> None:
     """Let a locked parent not be told how the child of this invoke ends: it has its outcome from somebody else."""
+    lock_children(parent.pk, [operation_id])
     children = Execution.objects.filter(parent_execution_id=parent.pk, parent_operation_id=operation_id)
     children.update(parent_notified=True)

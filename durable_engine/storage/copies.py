@@ -39,7 +39,7 @@ class CopiedCallback(NamedTuple):
 class NewCopy:
     """A new execution with a part of another one's history. `details` is JSON text, for its ExecutionStarted.
 
-    `takes_parent`: whoever waits for the source waits for the copy instead.
+    `takes_parent`: whoever waits for the source, with `parent_operation_id`, waits for the copy instead.
     `input_text` and `payload_hash` are None when the input stays.
     """
 
@@ -47,6 +47,7 @@ class NewCopy:
     source_id: UUID
     kind: str
     takes_parent: bool
+    parent_operation_id: str | None
     version: int
     name: str
     queue: str
@@ -76,7 +77,7 @@ kept AS MATERIALIZED (
          (SELECT count(*) FROM kept), 0, 0, newest.event_at, t.now, t.now,
          t.now + %(timeout)s::float8 * interval '1 second', '', '', s.id, %(kind)s,
          CASE WHEN %(takes_parent)s THEN s.parent_execution_id END,
-         CASE WHEN %(takes_parent)s THEN s.parent_operation_id END, false, '', '', t.now
+         CASE WHEN %(takes_parent)s THEN %(parent_operation)s END, false, '', '', t.now
   FROM t, durable_execution s JOIN durable_event newest
     ON newest.execution_id = s.id AND newest.event_id = (SELECT max(event_id) FROM kept)
   WHERE s.id = %(source)s
@@ -130,6 +131,7 @@ def insert_copy(copy: NewCopy) -> bool:
         "source": copy.source_id,
         "kind": copy.kind,
         "takes_parent": copy.takes_parent,
+        "parent_operation": copy.parent_operation_id,
         "version": copy.version,
         "name": copy.name,
         "queue": copy.queue,
@@ -153,7 +155,8 @@ def insert_copy(copy: NewCopy) -> bool:
 
 def supersede(source: Execution, successor_id: UUID, *, takes_parent: bool) -> None:
     """Let a successor take over the name of a locked execution, and who waits for it. Call it before the insert."""
-    untold = {"parent_notified": True} if takes_parent else {}
+    # No operation's child any more: a parent that goes on as another one takes the successor along, not this one.
+    untold = {"parent_notified": True, "parent_operation_id": None} if takes_parent else {}
     Execution.objects.filter(pk=source.pk).update(superseded_by=successor_id, **untold)
 
 

@@ -231,6 +231,21 @@ class TestRewind:
         assert event_types(source.pk)[-1] == "ExecutionStopped"
         assert event_types(new_id) == ["ExecutionStarted"]
 
+    @pytest.mark.django_db(transaction=True)
+    def test_of_a_child_that_was_rewound_the_redriven_parent_hears_only_the_end_of_the_new_one(self) -> None:
+        parent = make_execution(status="SUSPENDED")
+        add_event(parent, "ChainedInvokeStarted", operation_id="1", subtype="ChainedInvoke")
+        belongs = {"parent_execution_id": parent.pk, "parent_operation_id": "1"}
+        child = make_execution(status="PAUSED", paused_at=timezone.now(), pause_kind="divergence", **belongs)
+        step(child, "1")
+        goes_on = rewind_execution(child.pk, "1", actor=ACTOR).id
+        stop_execution(parent.pk, actor=ACTOR)
+        redriven = redrive_execution(parent.pk, actor=ACTOR).id
+        assert event_types(redriven) == ["ExecutionStarted", "ChainedInvokeStarted"]
+        assert (again(child.pk).parent_execution_id, again(goes_on).parent_execution_id) == (parent.pk, redriven)
+        stop_execution(goes_on, actor=ACTOR)
+        assert event_types(redriven)[-1] == "ChainedInvokeStopped"
+
     @pytest.mark.parametrize("status", ["PENDING", "SUSPENDED", "RUNNING"])
     def test_a_live_one_must_be_paused_first(self, status: str) -> None:
         execution = make_execution(status=status)

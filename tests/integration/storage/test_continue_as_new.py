@@ -10,12 +10,15 @@ from durable_engine.client import ExecutionHandle
 from durable_engine.core.ports import Batch, LeaseLost, NewSuccessor, Outcome, Target
 from durable_engine.models import Event, Execution
 from durable_engine.services.actors import Actor
+from durable_engine.services.copies import redrive_execution
 from durable_engine.services.executions import start_execution, stop_execution
+from durable_engine.services.operations import complete_operation
 from durable_engine.services.starts import StartedExecution
 from durable_engine.storage import children, failpoints
 from durable_engine.storage.checkpoints import PostgresInvocation
 from durable_engine.storage.connection import ConnectionHolder, EngineConnection
 from tests.factories import make_function
+from tests.integration.races import Other, wait_until_one_waits
 from tests.integration.storage.conftest import event_types, new_execution, new_worker, taken
 
 TESTER = Actor("a test")
@@ -106,6 +109,56 @@ def test_its_parent_waits_for_the_last_one(take: Take, holder: ConnectionHolder,
     assert children.tell_parent(engine, last.pk)
     outcome = Event.objects.filter(execution=parent).latest("event_id")
     assert (outcome.event_type, outcome.name, outcome.payload) == ("ChainedInvokeSucceeded", "call", '"done"')
+
+
+def a_child(parent: Execution) -> Execution:
+    """A child of an execution that waits for it."""
+    Event.objects.create(
+        execution=parent, event_id=2, event_type="ChainedInvokeStarted", operation_id="1", event_at=parent.last_event_at
+    )
+    Execution.objects.filter(pk=parent.pk).update(last_event_id=2, status="SUSPENDED", ready_at=None)
+    child = new_execution("child", parent_execution_id=parent.pk, parent_operation_id="1")
+    Event.objects.filter(execution=child).update(details={"invoke": {"parent_id": None, "name": "call"}})
+    return child
+
+
+def while_it_continues(
+    child: Execution, take: Take, engine: EngineConnection, action: Callable[[], object]
+) -> Execution:
+    """Continue an execution, and let the action come upon that before it is committed; return the next one."""
+    with engine.transaction():
+        continued(take(child))
+        other = Other(action)
+        wait_until_one_waits()
+    assert other.join().error is None
+    return successor_of(child)
+
+
+def test_a_parent_that_is_redriven_at_that_moment_waits_for_the_next_one(
+    execution: Execution, take: Take, engine: EngineConnection
+) -> None:
+    make_function("orders")
+    child = a_child(execution)
+    stop_execution(execution.pk, actor=TESTER)
+
+    last = while_it_continues(child, take, engine, lambda: redrive_execution(execution.pk, actor=TESTER))
+
+    redriven = successor_of(execution)
+    assert event_types(redriven) == ["ExecutionStarted", "ChainedInvokeStarted"]
+    stop_execution(last.pk, actor=TESTER)
+    assert event_types(redriven)[-1] == "ChainedInvokeStopped"
+
+
+def test_a_parent_whose_invoke_is_completed_by_hand_at_that_moment_is_not_told_again(
+    execution: Execution, take: Take, engine: EngineConnection
+) -> None:
+    child = a_child(execution)
+
+    last = while_it_continues(child, take, engine, lambda: complete_operation(execution.pk, "1", actor=TESTER))
+
+    assert event_types(execution)[-1] == "ChainedInvokeSucceeded"
+    stop_execution(last.pk, actor=TESTER)
+    assert event_types(execution)[-1] == "ChainedInvokeSucceeded"
 
 
 def test_a_handle_waits_for_the_last_one(take: Take, holder: ConnectionHolder, engine: EngineConnection) -> None:
