@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import django.db
 from django.conf import settings
+from django.db import transaction
 
 from durable_engine import extensions
 from durable_engine.delivery.chat import send_chat
@@ -22,6 +23,7 @@ from durable_engine.models import OutboxStatus
 from durable_engine.scheduler.sweep import BATCH, Round, repeat
 from durable_engine.services import outbox
 from durable_engine.services.outbox import Claimed
+from durable_engine.storage.server import is_away
 
 # At most as many as are under way at once, so that none of them waits while its lease runs.
 AT_ONCE = 4
@@ -137,7 +139,21 @@ def _conclude(message: Claimed, problem: DeliveryFailed | None) -> None:
     if not isinstance(problem, Undeliverable) and outbox.try_again(message, text):
         logger.warning("message %s of %s not delivered yet: %s", message.id, message.topic, text)
         return
-    outbox.finish(message, OutboxStatus.FAILED, text)
+    try:
+        _give_up(message, text)
+    except Exception as error:
+        if is_away(error):
+            raise
+        # Of the app's own doing: it must not keep the others from being marked as delivered.
+        logger.exception("nobody was told that message %s of %s was given up", message.id, message.topic)
+        outbox.finish(message, OutboxStatus.FAILED, text)
+
+
+# Together: whoever dies in between has not given it up.
+@transaction.atomic
+def _give_up(message: Claimed, text: str) -> None:
+    if not outbox.finish(message, OutboxStatus.FAILED, text):
+        return
     logger.error("message %s of %s given up: %s", message.id, message.topic, text)
     maker = extensions.message_maker(message.topic)
     if maker is not None and maker.failed is not None:

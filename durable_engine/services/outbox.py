@@ -93,15 +93,15 @@ def claim_due(limit: int) -> list[Claimed]:
     ]
 
 
-def finish(message: Claimed, status: OutboxStatus, error: str = "") -> None:
-    """Record the end of a message; without effect when another deliverer has taken it over."""
-    _mine(message).update(status=status, finished_at=ClockTimestamp(), last_error=error[:LONGEST_ERROR])
+def finish(message: Claimed, status: OutboxStatus, error: str = "") -> bool:
+    """Record the end of a message. False, and without effect, when another deliverer has taken it over."""
+    ended = _mine(message).update(status=status, finished_at=ClockTimestamp(), last_error=error[:LONGEST_ERROR])
+    return bool(ended)
 
 
 def try_again(message: Claimed, error: str) -> bool:
-    """Record a failed attempt and plan the next. Returns False, and gives up, after the last one."""
+    """Record a failed attempt and plan the next. False, and without effect, after the last one."""
     if message.attempts >= MAX_ATTEMPTS:
-        finish(message, OutboxStatus.FAILED, error)
         return False
     delay = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** (message.attempts - 1))
     next_try_at = ClockTimestamp() + timedelta(seconds=delay)

@@ -123,6 +123,39 @@ def test_after_the_last_attempt_it_is_given_up_and_the_app_is_told(other_side: R
     assert given_up == ["the webhook answered 500"]
 
 
+def app_that_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the app, told that a message was given up, raise this."""
+
+    def failed(outgoing: Outgoing, problem: str) -> None:
+        raise error
+
+    maker = MessageMaker(lambda outgoing: Message("Order 7", "It is ready."), failed)
+    monkeypatch.setattr(extensions, "_makers", {"orders": maker})
+
+
+def test_an_app_that_cannot_be_told_keeps_no_other_message_from_being_marked(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    app_that_raises(monkeypatch, RuntimeError("no such order"))
+    settings.DURABLE_WEBHOOKS = {}
+    enqueue([message("a", "webhook", "crm"), message("b")])
+    OutboxMessage.objects.filter(dedupe_key="a").update(next_try_at=timezone.now() - timedelta(minutes=1))
+    deliver_due()
+    assert dict(OutboxMessage.objects.values_list("dedupe_key", "status")) == {"a": "FAILED", "b": "SENT"}
+
+
+def test_whoever_dies_before_the_app_is_told_has_not_given_the_message_up(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    app_that_raises(monkeypatch, SystemExit())
+    settings.DURABLE_WEBHOOKS = {}
+    enqueue([message("a", "webhook", "crm")])
+    OutboxMessage.objects.update(attempts=outbox.MAX_ATTEMPTS - 1)
+    with pytest.raises(SystemExit):
+        deliver_due()
+    assert status()[0] == "PENDING"
+
+
 def test_an_endpoint_that_is_not_configured_is_given_up_at_once(settings: Settings) -> None:
     settings.DURABLE_WEBHOOKS = {}
     settings.DURABLE_APPRISE = {}

@@ -235,7 +235,7 @@ class TestRewind:
     def test_of_a_child_that_was_rewound_the_redriven_parent_hears_only_the_end_of_the_new_one(self) -> None:
         parent = make_execution(status="SUSPENDED")
         add_event(parent, "ChainedInvokeStarted", operation_id="1", subtype="ChainedInvoke")
-        belongs = {"parent_execution_id": parent.pk, "parent_operation_id": "1"}
+        belongs: dict[str, Any] = {"parent_execution_id": parent.pk, "parent_operation_id": "1"}
         child = make_execution(status="PAUSED", paused_at=timezone.now(), pause_kind="divergence", **belongs)
         step(child, "1")
         goes_on = rewind_execution(child.pk, "1", actor=ACTOR).id

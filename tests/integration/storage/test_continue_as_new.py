@@ -113,9 +113,8 @@ def test_its_parent_waits_for_the_last_one(take: Take, holder: ConnectionHolder,
 
 def a_child(parent: Execution) -> Execution:
     """A child of an execution that waits for it."""
-    Event.objects.create(
-        execution=parent, event_id=2, event_type="ChainedInvokeStarted", operation_id="1", event_at=parent.last_event_at
-    )
+    about = {"event_type": "ChainedInvokeStarted", "operation_id": "1"}
+    Event.objects.create(execution=parent, event_id=2, event_at=parent.created_at, **about)
     Execution.objects.filter(pk=parent.pk).update(last_event_id=2, status="SUSPENDED", ready_at=None)
     child = new_execution("child", parent_execution_id=parent.pk, parent_operation_id="1")
     Event.objects.filter(execution=child).update(details={"invoke": {"parent_id": None, "name": "call"}})
