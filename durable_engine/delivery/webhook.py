@@ -7,6 +7,7 @@ connection goes to the address that was checked. Redirects are not followed.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -14,6 +15,7 @@ import ipaddress
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from urllib.parse import SplitResult, urlsplit
 from durable_engine.delivery.errors import DeliveryFailed, Undeliverable
 
 TIMEOUT_SECONDS = 10.0
+# Of all of it: a time-out of the socket begins anew with each byte, and the lease of the message runs meanwhile.
+LONGEST_SECONDS = 30.0
 SECRET_PREFIX = "whsec_"  # noqa: S105 - marks a secret that is base64
 LARGEST_REPLY = 65_536
 
@@ -76,14 +80,19 @@ def _post(url: SplitResult, headers: Mapping[str, str], body: bytes, *, allow_pr
     address = _checked_address(host, port, allow_private=allow_private)
     connection = _Connection(host, port, address, is_tls=url.scheme == "https")
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    too_long = threading.Timer(LONGEST_SECONDS, connection.cut)
+    too_long.start()
     try:
         connection.request("POST", path, body, dict(headers))
         reply = connection.getresponse()
-        reply.read(LARGEST_REPLY)
+        # Delivered or not by now; read so that the other side is not cut off in the middle of its reply.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            reply.read(LARGEST_REPLY)
         return reply.status
     except (OSError, http.client.HTTPException) as error:
         raise DeliveryFailed(f"the webhook can't be reached: {type(error).__name__}: {error}") from error
     finally:
+        too_long.cancel()
         connection.close()
 
 
@@ -121,3 +130,10 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.create_connection((self._address, self.port), TIMEOUT_SECONDS)
         if self._is_tls:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+
+    def cut(self) -> None:
+        """End whatever is under way, from another thread."""
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # Of the plain socket: that of TLS would give up its state under the one who reads.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from durable_engine.delivery import webhook
 from durable_engine.delivery.errors import DeliveryFailed, Undeliverable
 from durable_engine.delivery.webhook import Endpoint, post_webhook
 from tests.integration.delivery.receiver import Receiver, receiver
@@ -76,3 +80,41 @@ def test_nobody_listening_is_a_failure_that_passes() -> None:
             post_webhook(Endpoint(url, SECRET, allow_private=True), {}, "m")
     assert not isinstance(failed.value, Undeliverable)
     assert SECRET not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("begins", "is_delivered"),
+    [(b"HTTP/1.1 ", False), (b"HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n", True)],
+    ids=["status", "body"],
+)
+def test_a_receiver_that_sends_byte_after_byte_for_ever_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, begins: bytes, is_delivered: bool
+) -> None:
+    """What it had said by then counts."""
+    monkeypatch.setattr(webhook, "LONGEST_SECONDS", 3.0)
+    outcome = contextlib.nullcontext() if is_delivered else pytest.raises(DeliveryFailed, match="can't be reached")
+    with dripping(begins) as url, outcome:
+        post_webhook(Endpoint(url, SECRET, allow_private=True), {}, "m")
+
+
+@contextlib.contextmanager
+def dripping(begins: bytes) -> Iterator[str]:
+    """Run a server that answers with these bytes, and then one more every 20 ms until the other side is gone."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(begins)
+            with contextlib.suppress(OSError):
+                while not stopping.wait(0.02):
+                    self.request.sendall(b"x")
+
+    stopping = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            stopping.set()
+            server.shutdown()
+            thread.join()
