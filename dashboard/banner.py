@@ -7,6 +7,7 @@ from dashboard.statuses import EXECUTION_STATUSES, OPERATION_STATUSES, Status, e
 from durable_engine.queries.culprit import culprit_of
 from durable_engine.queries.executions import ExecutionSummary
 from durable_engine.queries.waiting import WaitReason
+from durable_engine.services.fingerprints import WRAPPERS
 
 PAUSES = {
     "operator": "Paused by hand.",
@@ -43,8 +44,12 @@ def banner_of(execution: ExecutionSummary, reasons: Sequence[WaitReason], *, wit
 
 
 def _ended_badly(execution: ExecutionSummary, status: Status, with_messages: bool) -> Banner:
-    error = described(execution.error_type, execution.error_message, with_messages)
     culprit = culprit_of(execution.id) if execution.status == "FAILED" else None
+    error_type = execution.error_type
+    if culprit is not None and error_type in WRAPPERS:
+        # That a step failed says the title; what it raised says more.
+        error_type = culprit.error_type or error_type
+    error = described(error_type, execution.error_message, with_messages)
     if culprit is None:
         return Banner(status, f"{status.label}.", error)
     tries = f" after {culprit.attempts} attempts" if culprit.attempts > 1 else ""

@@ -53,9 +53,14 @@ class ListRow:
     version: str
 
     @property
+    def has_generated_name(self) -> bool:
+        """Whether nobody gave it a name, so that it is its id."""
+        return self.execution.name == str(self.execution.id)
+
+    @property
     def name_length(self) -> int:
-        """How much of the name is shown: of a generated one, which is the id, its ends are enough."""
-        return 19 if self.execution.name == str(self.execution.id) else 40
+        """How much of the name is shown: of a generated one its ends are enough."""
+        return 19 if self.has_generated_name else 40
 
     @property
     def short_note(self) -> str:

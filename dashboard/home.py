@@ -73,7 +73,8 @@ def items_of(attention: Attention) -> Iterator[Item]:
         yield Item(LOST, attention.silent.count, title, advice, attention.silent.since, _list_url(status="RUNNING"))
     for view in attention.waiting:
         waiting = view.waiting
-        title = f"of {waiting.function} ready to run, but {view.reason}"
+        noun, verb = ("execution", "is") if waiting.count == 1 else ("executions", "are")
+        title = f"{noun} of {waiting.function} {verb} ready to run, but {view.reason}"
         url = _list_url(status="PENDING", function=waiting.function)
         yield Item(WAITING, waiting.count, title, "", waiting.since, url)
     if attention.overdue.count:

@@ -180,10 +180,12 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
 def read_environment_or_exit(environ: Mapping[str, str]) -> Environment:
     """Read the environment; on a problem write its one line to stderr and end the process with status 2."""
     try:
-        return read_environment(environ)
+        environment = read_environment(environ)
+        _check_apps(environment.durable_apps)
     except EnvironmentProblem as problem:
         sys.stderr.write(f"perdure: {problem}\n")
         raise SystemExit(2) from None
+    return environment
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -196,6 +198,14 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             raise EnvironmentProblem(
                 name, f"there is no such variable; the ones of this kind are {known}", "(remove it)"
             )
+
+
+def _check_apps(apps: tuple[str, ...]) -> None:
+    """Refuse what Django would fail to import with a traceback. Only looks: importing is for Django to do."""
+    for package in (app.partition(".")[0] for app in apps):
+        if find_spec(package) is None:
+            problem = f"there is no package {package!r}: its directory has to be in {Path.cwd()} or on PYTHONPATH"
+            raise EnvironmentProblem("DURABLE_APPS", problem, EXAMPLES["DURABLE_APPS"])
 
 
 def _check_together(environment: Environment) -> None:

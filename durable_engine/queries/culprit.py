@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -24,11 +25,12 @@ FAILURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """The operation that failed last, and after how many attempts (0 for what has none)."""
+    """The operation that failed last, its attempts (0 for what has none), and the class of what it raised."""
 
     operation_id: str
     name: str | None
     attempts: int
+    error_type: str
 
     @property
     def label(self) -> str:
@@ -44,9 +46,11 @@ def culprit_of(execution_id: UUID) -> Culprit | None:
     failed = Event.objects.filter(execution_id=execution_id, event_type__in=FAILURES).exclude(
         details__has_key="next_attempt_delay_seconds"
     )
-    rows = list(failed.order_by("-event_id").values_list("operation_id", "name", "attempt", "event_type")[:MOST_LEVELS])
+    columns = ("operation_id", "name", "attempt", "event_type", "error")
+    rows = list(failed.order_by("-event_id").values_list(*columns)[:MOST_LEVELS])
     if not rows:
         return None
     inner = (row for row in rows if row[3] != EventType.CONTEXT_FAILED)
-    operation_id, name, attempt, _ = next(inner, rows[0])
-    return Culprit(operation_id or "", name, attempt or 0)
+    operation_id, name, attempt, _, error = next(inner, rows[0])
+    error_type = str(json.loads(error).get("ErrorType") or "") if error else ""
+    return Culprit(operation_id or "", name, attempt or 0, error_type)

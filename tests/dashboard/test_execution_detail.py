@@ -59,6 +59,14 @@ def test_the_failed_step_is_named_on_top_with_its_error(log_in: Callable[..., Cl
     assert f"{url(story, 'execution-steps')}?op=1-2#operation-1-2" in html
 
 
+def test_a_failed_step_says_what_it_raised_and_not_only_that_it_failed(log_in: Callable[..., Client]) -> None:
+    story = Story().failed_attempt("1", "charge", 1, 0.1, 0.2, type="KeyError", message="'order'")
+    story.close("FAILED", 0.3, type="StepError", message="'order'")
+    page = log_in("Payload viewer").get(url(story)).content.decode()
+    assert "KeyError: &#x27;order&#x27;" in page
+    assert "StepError" not in page
+
+
 def test_a_paused_execution_says_why(log_in: Callable[..., Client]) -> None:
     story = Story().stand("PAUSED", pause_kind="divergence", pause_reason="operation 2: was a step\nis a wait")
     html = log_in("Viewer").get(url(story)).content.decode()

@@ -71,9 +71,12 @@ def test_what_waits_long_for_a_worker_is_told_with_the_reason(
     Worker.objects.update(functions=functions, queues=queues)
     Story().stand("PENDING", ready_at=timezone.now() - LONG_AGO)
     Story("just-now").stand("PENDING", ready_at=timezone.now())
-    html = home(log_in("Viewer"))
-    assert f"1 of order-processing ready to run, but {reason}" in html
+    viewer = log_in("Viewer")
+    html = home(viewer)
+    assert f"1 execution of order-processing is ready to run, but {reason}" in html
     assert "just-now" not in html
+    Story().stand("PENDING", ready_at=timezone.now() - LONG_AGO)
+    assert f"2 executions of order-processing are ready to run, but {reason}" in home(viewer)
 
 
 def test_timers_that_nobody_fires_and_workers_nobody_hears_are_told(log_in: LogIn, processes: Worker) -> None:

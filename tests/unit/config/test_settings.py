@@ -96,6 +96,15 @@ def test_durable_apps_adds_apps_whose_handlers_are_found(tmp_path: Path) -> None
     assert {"ship", "order-processing"} <= set(done.stdout.split()), done.stderr
 
 
+def test_an_app_that_is_not_there_is_named_in_one_line_with_the_place_where_it_was_looked_for() -> None:
+    done = run("manage.py", "check", **DEPLOYMENT | {"DURABLE_APPS": "examples,shopp.orders"})
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("perdure: DURABLE_APPS: there is no package 'shopp'")
+    assert str(BASE_DIR) in line
+    assert done.returncode == 2
+
+
 def test_tracing_is_a_plugin_of_every_function() -> None:
     program = (
         "import django; django.setup(); from durable_engine.sdk import registry; "
