@@ -24,6 +24,8 @@ PUNCTUAL: Final = timedelta(seconds=60)
 MOST_AT_ONCE: Final = 100
 MOST_COUNTED: Final = 1_000
 MOST_WAITING: Final = 100
+# Of what it started last, that may be live.
+MOST_LOOKED_AT: Final = 100
 
 
 @transaction.atomic
@@ -76,17 +78,18 @@ def _run(schedule: Schedule, due: datetime) -> None:
     """Decide about one due time."""
     if ScheduleRun.objects.filter(schedule=schedule, due_at=due).exists():
         return  # decided before the rule was changed and led to the same moment again
-    before = _live_execution_of(schedule)
-    if before is not None and schedule.overlap == OverlapPolicy.SKIP:
-        _record(schedule, due, RunOutcome.SKIPPED, note=f"Execution {before} was still live.")
-    elif schedule.overlap == OverlapPolicy.WAIT and (before is not None or _waiting(schedule)):
+    before = _live_executions_of(schedule)
+    if before and schedule.overlap == OverlapPolicy.SKIP:
+        _record(schedule, due, RunOutcome.SKIPPED, note=f"Execution {before[0]} was still live.")
+    elif schedule.overlap == OverlapPolicy.WAIT and (before or _waiting(schedule)):
         if _waiting(schedule) >= MOST_WAITING:
             _record(schedule, due, RunOutcome.SKIPPED, note=f"{MOST_WAITING} were waiting already.")
         else:
             _record(schedule, due, RunOutcome.WAITING)
     else:
-        if before is not None and schedule.overlap == OverlapPolicy.REPLACE:
-            _stop(schedule, before)
+        if schedule.overlap == OverlapPolicy.REPLACE:
+            for live in before:
+                _stop(schedule, live)
         outcome, execution_id, note = _start(schedule, due)
         _record(schedule, due, outcome, execution_id=execution_id, note=note)
 
@@ -95,7 +98,7 @@ def _run(schedule: Schedule, due: datetime) -> None:
 def release_waiting(schedule_id: UUID) -> bool:
     """Start the first time that waits for the one before, if that has ended; returns whether it was decided."""
     schedule = lock_schedule(schedule_id, skip_locked=True)
-    if schedule is None or schedule.paused_at is not None or _live_execution_of(schedule) is not None:
+    if schedule is None or schedule.paused_at is not None or _live_executions_of(schedule):
         return False
     run = ScheduleRun.objects.filter(schedule=schedule, outcome=RunOutcome.WAITING).order_by("due_at").first()
     if run is None:
@@ -132,12 +135,16 @@ def _stop(schedule: Schedule, execution_id: UUID) -> None:
         return  # it has just ended by itself
 
 
-def _live_execution_of(schedule: Schedule) -> UUID | None:
-    """The execution that the schedule started last, if it is still live."""
+def _live_executions_of(schedule: Schedule) -> list[UUID]:
+    """What the schedule started and is still live, the newest first: by itself or by hand, which may overtake it.
+
+    An execution that went on as another one under its name lives on in that one.
+    """
     runs = ScheduleRun.objects.filter(schedule=schedule, outcome=RunOutcome.STARTED).order_by("-due_at")
-    last = runs.values_list("execution_id", flat=True).first()
-    live = Execution.objects.filter(pk=last, closed_at=None) if last is not None else Execution.objects.none()
-    return last if live.exists() else None
+    started = Execution.objects.filter(pk__in=list(runs.values_list("execution_id", flat=True)[:MOST_LOOKED_AT]))
+    functions, names = set(started.values_list("function", flat=True)), set(started.values_list("name", flat=True))
+    live = Execution.objects.filter(function__in=functions, name__in=names, superseded_by=None, closed_at=None)
+    return list(live.order_by("-created_at", "-pk").values_list("pk", flat=True))
 
 
 def _waiting(schedule: Schedule) -> int:

@@ -36,6 +36,13 @@ class ScheduleNotFound(DurableServiceError):
         super().__init__(f"There is no schedule {which}.", field="schedule")
 
 
+class ScheduleNameTaken(InvalidInput):
+    """Another schedule has the name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("name", f"there is a schedule {name!r} already.", "Choose another name.")
+
+
 class ScheduleChanged(DurableServiceError):
     """Somebody changed the schedule since the caller looked."""
 
@@ -84,7 +91,7 @@ def create_schedule(name: str, spec: ScheduleSpec, *, actor: Actor, reason: str 
         with transaction.atomic():
             schedule.save(force_insert=True)
     except IntegrityError:
-        raise InvalidInput("name", f"there is a schedule {name!r} already.", "Choose another name.") from None
+        raise ScheduleNameTaken(name) from None
     _record(actor, "create_schedule", schedule, reason)
     _poke(schedule, now)
     return schedule.pk
@@ -128,10 +135,13 @@ def put_schedule(name: str, spec: ScheduleSpec, *, actor: Actor) -> UUID:
     Raises:
         InvalidInput, FunctionNotFound: as `create_schedule`.
     """
-    row = Schedule.objects.filter(name=name).values_list("pk", flat=True).first()
-    if row is None:
-        return create_schedule(name, spec, actor=actor)
-    schedule = _locked(row)
+    found = Schedule.objects.filter(name=name).values_list("pk", flat=True)
+    if not found.exists():
+        try:
+            return create_schedule(name, spec, actor=actor)
+        except ScheduleNameTaken:
+            pass  # by another process of the same deploy, just now
+    schedule = _locked(found.get())
     wanted = _columns(spec, checked_rule(spec, schedule.anchor_at))
     if any(getattr(schedule, column) != value for column, value in wanted.items()):
         update_schedule(schedule.pk, spec, actor=actor)

@@ -15,6 +15,7 @@ from durable_engine.models import AuditEntry, Execution, FunctionPause, Schedule
 from durable_engine.queries.schedules import newest_runs, runs_of, troubled_schedules
 from durable_engine.services import schedule_runs
 from durable_engine.services.actors import Actor
+from durable_engine.services.copies import redrive_execution
 from durable_engine.services.exceptions import ActionRefused, FunctionNotFound, FunctionPaused, InvalidInput
 from durable_engine.services.executions import stop_execution
 from durable_engine.services.schedule_runs import release_waiting, run_due
@@ -31,6 +32,7 @@ from durable_engine.services.schedules import (
     update_schedule,
 )
 from tests.factories import make_function
+from tests.integration.races import race
 
 pytestmark = pytest.mark.django_db
 
@@ -204,6 +206,32 @@ class TestOverlap:
         assert not release_waiting(schedule.pk)
         assert Execution.objects.filter(closed_at=None).count() == 1
 
+    def test_a_start_by_hand_that_has_ended_hides_no_other_that_is_live(self) -> None:
+        schedule, first = self.start_one("SKIP")
+        stop_execution(trigger_schedule(schedule.pk, actor=ANA).id, actor=ANA)
+        Schedule.objects.update(next_at=timezone.now())
+        run_due(schedule.pk)
+        assert "SKIPPED" in outcomes(schedule)
+        assert str(first) in ScheduleRun.objects.get(outcome="SKIPPED").note
+
+    def test_one_that_is_redriven_is_live_again(self) -> None:
+        make_function("orders", 2)
+        schedule, first = self.start_one("WAIT")
+        stop_execution(first, actor=ANA)
+        redriven = redrive_execution(first, actor=ANA).id
+        run_due(schedule.pk)
+        assert outcomes(schedule) == ["STARTED", "WAITING"]
+        assert not release_waiting(schedule.pk)
+        stop_execution(redriven, actor=ANA)
+        assert release_waiting(schedule.pk)
+
+    def test_replace_stops_all_that_are_live(self) -> None:
+        schedule, _ = self.start_one("REPLACE")
+        trigger_schedule(schedule.pk, actor=ANA)
+        Schedule.objects.update(next_at=timezone.now())
+        run_due(schedule.pk)
+        assert Execution.objects.filter(closed_at=None).count() == 1
+
     def test_what_waits_does_not_start_while_the_schedule_is_paused(self) -> None:
         schedule, first = self.start_one("WAIT")
         run_due(schedule.pk)
@@ -248,6 +276,16 @@ class TestRaces:
             transaction.set_rollback(True)
         assert found == [False]
         assert run_due(schedule.pk)
+
+    def test_of_two_deploys_at_once_that_put_a_schedule_one_makes_it(self) -> None:
+        made: list[UUID] = []
+        second = race(
+            lambda: made.append(put_schedule("nightly", HOURLY, actor=ANA)),
+            lambda: put_schedule("nightly", ScheduleSpec("orders", every_seconds=60), actor=ANA),
+        )
+        assert second.error is None
+        assert [second.result] == made
+        assert Schedule.objects.get().every_seconds == 60
 
     def test_a_crash_between_start_and_record_leaves_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
         schedule = due(2)
