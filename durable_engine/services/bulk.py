@@ -30,6 +30,7 @@ from durable_engine.services.starts import StartedExecution
 from durable_engine.services.validation import checked_reason
 from durable_engine.storage import bulk
 from durable_engine.storage.clock import ClockTimestamp
+from durable_engine.storage.locks import lock_execution
 from durable_engine.storage.server import is_away
 
 MAX_ITEMS: Final = 100_000
@@ -180,11 +181,11 @@ def cancel_bulk_action(bulk_action_id: UUID, *, actor: Actor, reason: str = "") 
 def carry_out_item(bulk_action_id: UUID, position: int) -> bool:
     """Act on one execution and record what became of it, in one transaction. For the sweep; returns whether it did."""
     item = bulk.lock_item(bulk_action_id, position)
-    if item is None:
+    if item is None or _is_held(item.execution_id):
         return False
     status, message, result_id = _acted_on(item)
     BulkItem.objects.filter(bulk_action_id=bulk_action_id, position=position).update(
-        status=status, message=message, result_id=result_id, done_at=ClockTimestamp()
+        status=status, message=message.replace("\x00", ""), result_id=result_id, done_at=ClockTimestamp()
     )
     return True
 
@@ -194,6 +195,11 @@ def _freeze(bulk_action: BulkAction, execution_ids: Sequence[UUID] | None, filte
         return bulk.freeze_listed(bulk_action, list(dict.fromkeys(execution_ids))[: MAX_ITEMS + 1])
     chosen = Execution.objects.visible().filter(matching(filters or ExecutionFilters())).order_by("-created_at", "-pk")
     return bulk.freeze_matching(bulk_action, chosen, MAX_ITEMS + 1)
+
+
+def _is_held(execution_id: UUID) -> bool:
+    """Lock the execution; whether somebody else has: its turn comes again, and no timer waits for them meanwhile."""
+    return lock_execution(execution_id, skip_locked=True) is None and Execution.objects.filter(pk=execution_id).exists()
 
 
 def _acted_on(item: BulkItem) -> tuple[BulkItemStatus, str, UUID | None]:

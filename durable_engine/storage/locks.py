@@ -10,9 +10,12 @@ from uuid import UUID
 from durable_engine.models import Callback, Execution, Schedule
 
 
-def lock_execution(execution_id: UUID) -> Execution | None:
-    """Lock the execution's row until the end of the transaction and return it as it now stands; None if unknown."""
-    return Execution.objects.select_for_update(of=("self",)).filter(pk=execution_id).first()
+def lock_execution(execution_id: UUID, *, skip_locked: bool = False) -> Execution | None:
+    """Lock the execution's row until the end of the transaction and return it as it now stands.
+
+    None if unknown, or with `skip_locked` if somebody holds it.
+    """
+    return Execution.objects.select_for_update(of=("self",), skip_locked=skip_locked).filter(pk=execution_id).first()
 
 
 def lock_schedule(schedule_id: UUID, *, skip_locked: bool = False) -> Schedule | None:

@@ -243,23 +243,32 @@ def undispatched(connection: EngineConnection, *, stale_seconds: float, limit: i
     return [execution_id for (execution_id,) in rows]
 
 
+# Without those of an execution that somebody holds: the scheduler has no time to wait for them, and looks again.
+_DUE_CALLBACKS = """
+WITH late AS MATERIALIZED (
+  (SELECT id, execution_id FROM durable_callback
+   WHERE status = 'STARTED' AND deadline <= statement_timestamp() LIMIT %(limit)s)
+  UNION (SELECT id, execution_id FROM durable_callback
+         WHERE status = 'STARTED' AND heartbeat_deadline <= statement_timestamp() LIMIT %(limit)s)
+)
+SELECT late.id FROM late JOIN durable_execution x ON x.id = late.execution_id FOR UPDATE OF x SKIP LOCKED
+"""
+
+
 def due_callbacks(connection: EngineConnection, limit: int) -> list[UUID]:
-    """Open callbacks past their deadline or heartbeat deadline. Unlocked: look again under the execution's lock."""
-    rows = connection.execute(
-        "(SELECT id FROM durable_callback WHERE status = 'STARTED'"
-        " AND deadline <= statement_timestamp() LIMIT %(limit)s)"
-        " UNION (SELECT id FROM durable_callback WHERE status = 'STARTED'"
-        "        AND heartbeat_deadline <= statement_timestamp() LIMIT %(limit)s)",
-        {"limit": limit},
-    )
+    """Open callbacks past their deadline or heartbeat deadline. Not locked when it returns: look again."""
+    rows = connection.execute(_DUE_CALLBACKS, {"limit": limit})
     return [callback_id for (callback_id,) in rows]
 
 
 def due_executions(connection: EngineConnection, limit: int) -> list[UUID]:
-    """Live executions past their execution timeout; a paused one's clock stands still. Unlocked: look again."""
+    """Live executions past their execution timeout that nobody holds; a paused one's clock stands still.
+
+    Not locked when it returns: look again.
+    """
     rows = connection.execute(
         "SELECT id FROM durable_execution WHERE closed_at IS NULL AND status <> 'PAUSED'"
-        " AND expires_at <= statement_timestamp() ORDER BY expires_at LIMIT %s",
+        " AND expires_at <= statement_timestamp() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED",
         (limit,),
     )
     return [execution_id for (execution_id,) in rows]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 from django.test import override_settings
 from uuid_utils.compat import uuid7
 
 from durable_engine import dispatch
-from durable_engine.models import Event, Execution, Worker
+from durable_engine.models import Callback, Event, Execution, Worker
 from durable_engine.scheduler import (
+    callback_timeouts,
     due_timers,
     execution_timeouts,
     expired_invocations,
@@ -23,9 +26,33 @@ from durable_engine.scheduler import (
 from durable_engine.scheduler.each import for_each
 from durable_engine.scheduler.sweep import BATCH, Round
 from durable_engine.storage.leases import register_worker, retire_worker
+from durable_engine.storage.locks import lock_execution
+from tests.factories import make_callback
+from tests.integration.races import Other
 from tests.integration.scheduler.conftest import LEASE_SECONDS, Clock, status_of
 
 Make = Callable[..., Execution]
+
+
+def test_an_execution_that_somebody_holds_keeps_no_sweep_waiting(
+    this_round: Round, execution: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, late = execution("SUSPENDED", expires_at=-2), execution("SUSPENDED", expires_at=-1)
+    callbacks = [make_callback(each, timeout_seconds=0.0) for each in (execution("SUSPENDED"), execution("SUSPENDED"))]
+    with transaction.atomic():
+        lock_execution(held.pk)
+        lock_execution(callbacks[0].execution_id)
+        for sweep in (execution_timeouts.sweep, callback_timeouts.sweep):
+            assert Other(partial(sweep, this_round)).join().error is None
+        assert [status_of(each.pk) for each in (held, late)] == ["SUSPENDED", "TIMED_OUT"]
+        assert list(Callback.objects.filter(status="TIMED_OUT")) == [callbacks[1]]
+    assert "LockNotAvailable" not in caplog.text  # nor did they wait until they were told to stop
+
+    execution_timeouts.sweep(this_round)
+    callback_timeouts.sweep(this_round)
+
+    assert status_of(held.pk) == "TIMED_OUT"
+    assert Callback.objects.filter(status="TIMED_OUT").count() == 2
 
 
 def test_what_is_due_wakes_and_gets_a_hint(this_round: Round, execution: Make) -> None:
