@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from durable_engine.core.errors import storable
 from durable_engine.storage.conditions import has_status
 from durable_engine.storage.connection import EngineConnection
 from durable_engine.storage.failpoints import hit
@@ -140,7 +141,7 @@ def pause_unready(connection: EngineConnection, execution_id: UUID, reason: str)
     connection.execute(
         "UPDATE durable_execution SET status = 'PAUSED', paused_at = clock_timestamp(), pause_kind = 'concurrency',"
         " pause_reason = %s, dispatched_at = NULL, signal = signal + 1 WHERE id = %s AND status = 'PENDING'",
-        (reason.replace("\x00", ""), execution_id),
+        (storable(reason), execution_id),
     )
 
 

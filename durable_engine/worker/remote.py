@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from durable_engine import dispatch
+from durable_engine.core.errors import storable
 from durable_engine.sdk.remote import RemoteHandler, is_link_local
 from durable_engine.services.remote_invocations import (
     BadAnswer,
@@ -54,8 +55,8 @@ class InvocationFailed(Exception):
     """The invocation began and came to nothing. `error_type` is what the history says."""
 
     def __init__(self, error_type: str, message: str) -> None:
-        super().__init__(message[:MOST_OF_A_MESSAGE])
-        self.error_type = error_type
+        super().__init__(storable(message)[:MOST_OF_A_MESSAGE])
+        self.error_type = storable(error_type)
 
 
 class _NotWanted(Exception):

@@ -144,6 +144,15 @@ class TestPlaces:
         assert (paused.status, paused.pause_kind) == ("PAUSED", "concurrency")
         assert "customer" in paused.pause_reason
 
+    def test_a_problem_in_characters_that_postgres_cannot_hold_stops_no_worker(self, take: Take) -> None:
+        broken, fine = ready(2)
+
+        def key_of(function: str, version: int, text: str | None) -> str:
+            raise ValueError("not a customer: \x00\ud800")
+
+        assert take(key_of=key_of) is None
+        assert set(Execution.objects.filter(pk__in=[broken, fine]).values_list("status", flat=True)) == {"PAUSED"}
+
 
 class TestNothingLeaks:
     def test_the_place_of_a_lost_worker_is_free(self, take: Take, engine: EngineConnection) -> None:
