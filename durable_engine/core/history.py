@@ -224,7 +224,8 @@ def compared(state: OperationState, rows: Iterable[tuple[str, object, object]]) 
     ]
     lines.append(
         f"Its newest event is {state.event_id}. Deploy code that makes the same calls in the same order, "
-        "or register the change as a new version=, then resume; or stop the execution."
+        "or register the change as a new version=, then resume. "
+        "Or rewind the execution to before this operation, or stop it."
     )
     return "\n".join(lines)
 
@@ -235,7 +236,7 @@ def unreached(state: OperationState, where: str) -> str:
         f"The handler's code no longer matches the history: {where} ended before it reached {state}, "
         f"which is recorded (newest event {state.event_id}).\n"
         "Deploy code that makes the same calls in the same order, or register the change as a new version=, "
-        "then resume; or stop the execution."
+        "then resume. Or rewind the execution to before it, or stop it."
     )
 
 

@@ -144,7 +144,8 @@ def _complete(execution: Execution, operation: OperationState, outcome: _Outcome
     elif operation.type in _OUTCOMES:
         _append_outcome(execution, operation, outcome, actor)
     else:
-        raise ActionRefused("A context completes when its operations do.", fix="Complete the one it waits for.")
+        fix = f"Complete the one in it that is open: its id begins with {operation.id}-."
+        raise ActionRefused("A context completes when its operations do.", fix=fix)
 
 
 def _complete_wait(execution: Execution, operation: OperationState, outcome: _Outcome) -> None:

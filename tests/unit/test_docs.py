@@ -50,6 +50,15 @@ def test_a_snippet_runs_as_it_stands_and_its_handlers_succeed(where: str) -> Non
             assert run(handler) == "SUCCEEDED"
 
 
+def test_no_snippet_takes_a_name_of_the_examples_beside_which_it_is_tried() -> None:
+    taken = {handler.name for handler in registry.all_handlers() if handler.func.__module__.startswith("examples.")}
+    assert "order-processing" in taken
+    for where, text in SNIPPETS.items():
+        with registry.isolated():
+            exec(compile(text, where, "exec"), {"__name__": "documentation"})
+            assert not taken & {handler.name for handler in registry.all_handlers()}, where
+
+
 def run(handler: DurableHandler) -> str:
     """Run a handler in memory, answer its callbacks, and return how it ended."""
     with DurableFunctionTestRunner(handler) as runner, auto(runner) as people:

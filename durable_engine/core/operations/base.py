@@ -178,7 +178,8 @@ class Scope(DurableContext):
                 "divergence",
                 f"The handler's code no longer matches the history: the context {self.parent_id} is complete, and "
                 f"now asks for {state}, which it did not have.\n"
-                "Deploy code that makes the same calls in the same order, then resume; or stop the execution.",
+                "Deploy code that makes the same calls in the same order, then resume. "
+                "Or rewind the execution to before this context, or stop it.",
             )
         return state
 

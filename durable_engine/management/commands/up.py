@@ -107,7 +107,7 @@ class Run:
             region=settings.DURABLE_REGION,
         )
         self._pids_changed(self._supervisor.pids)
-        self._announce(password if is_new else None, pair if key_is_new else None)
+        self._announce(password, is_new, pair if key_is_new else None)
 
     def _start_servers(self) -> None:
         if settings.ENVIRONMENT.database_url is None:
@@ -141,11 +141,13 @@ class Run:
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}/"
 
-    def _announce(self, new_password: str | None, new_key: KeyPair | None) -> None:
+    def _announce(self, password: str | None, is_new: bool, new_key: KeyPair | None) -> None:
         port = self._listener.getsockname()[1]
         if settings.ENVIRONMENT.port is None and port != stack.PORTS.start:
             self._supervisor.say(f"port {stack.PORTS.start} is taken, so this is port {port}")
-        login = f"  sign in as   {ADMIN}  password  {new_password}\n" if new_password else ""
+        # Shown once, so that it does not end in every log; who has missed it has to find it.
+        shown = password if is_new else f"in {self._home / runfile.FILE}"
+        login = f"  sign in as   {ADMIN}  password  {shown}\n" if password else ""
         key = f"  API key      {new_key.key.access_key_id}  secret  {new_key.secret}\n" if new_key else ""
         self._printer.raw(f"\n  Perdure runs at  {self._url}\n{login}{key}  Ctrl-C stops it.\n\n")
 

@@ -192,6 +192,7 @@ def test_kill_minus_nine_leaves_no_orphan_and_the_next_start_goes_on(home: Path,
     wait_until_gone(family, seconds=10)
     assert after["admin_password"] == before["admin_password"]
     assert after["admin_password"] not in again.text
+    wait_for(lambda: f"password  in {home / 'run.json'}" in again.text, "where the password is kept")
     assert after["secret_access_key"] == before["secret_access_key"]
     assert after["secret_access_key"] not in again.text
     assert page_after_login(after["url"], after["admin_user"], after["admin_password"]) != "/login/"
