@@ -1,12 +1,13 @@
 """How statuses, times, durations and long texts look on every page."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard import durations
@@ -15,6 +16,7 @@ from dashboard.stack import frames_text, library_frames, own_frames
 from dashboard.statuses import Status, execution_status, operation_status
 
 register = template.Library()
+CODE = re.compile(r"`([^`]+)`")
 
 
 @register.simple_tag
@@ -111,9 +113,16 @@ def action_words(action: str) -> str:
 
 
 @register.filter
-def paragraphs(text: str) -> list[str]:
-    """The paragraphs of a docstring, each on one line."""
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+def paragraphs(text: str) -> list[SafeString]:
+    """The paragraphs of a docstring, each on one line, with what stands in backticks as code."""
+    return [_with_code(" ".join(paragraph.split())) for paragraph in text.split("\n\n") if paragraph.strip()]
+
+
+def _with_code(text: str) -> SafeString:
+    parts = CODE.split(text)
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", p) if n % 2 else p,) for n, p in enumerate(parts))
+    )
 
 
 @register.filter

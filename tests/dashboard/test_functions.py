@@ -152,6 +152,12 @@ class TestPause:
         assert not elements(text_of(client, ONE), id=verb)
 
 
+def test_what_stands_in_backticks_in_a_docstring_is_code(log_in: LogIn) -> None:
+    make_function("orders", description="Takes one.\n\nSee `manage.py <b>` first, a lone ` stays.")
+    html = log_in("Viewer").get(ONE).content.decode()
+    assert "<p>See <code>manage.py &lt;b&gt;</code> first, a lone ` stays.</p>" in html
+
+
 @pytest.mark.parametrize("hostile", [text for text in HOSTILE if "/" not in text])
 def test_hostile_texts_stay_texts(log_in: LogIn, hostile: str) -> None:
     make_function(hostile, description=hostile, fingerprint=hostile[:64], config={"queue": hostile})

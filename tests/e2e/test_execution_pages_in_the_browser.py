@@ -116,6 +116,18 @@ def test_a_failure_is_found_understood_and_redriven(page: Page) -> None:
     assert AuditEntry.objects.filter(execution_id=story.id).get().reason == "hotel opened"
 
 
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_a_generated_name_stays_in_one_line_beside_a_long_note(page: Page, width: int) -> None:
+    Story("onboarding").close("FAILED", 1, message="a long message that says everything " * 8)
+    page.set_viewport_size({"width": width, "height": 800})
+    log_in(page, "Payload viewer")
+    page.goto("/executions/")
+    name = page.locator("#execution-rows .row-link .middle")
+    expect(name).to_be_visible()
+    assert name.evaluate("element => element.getClientRects().length") == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_several_are_ticked_previewed_and_stopped(page: Page) -> None:
     stories = [document_that_waits() for _ in range(3)]
     order_that_succeeded()
