@@ -23,6 +23,8 @@ def encoded(value: Any, serdes: SerDes[Any] | None, operation_id: str, arn: str,
         SerDesError: it cannot be stored; names `what`, the type, its place and the fix.
     """
     text = written(value, serdes, operation_id, arn, what)
+    if serdes is None and type(value) in extended_types.PLAIN:
+        return text, value  # what nobody can change comes back as it is
     try:
         return text, decoded(text, serdes, operation_id, arn)
     except InvocationError:  # the serdes asks for another invocation

@@ -27,6 +27,8 @@ def encode(value: Any) -> str:
     Raises:
         SerDesError: names the type that cannot be stored, its place in the value and the fix.
     """
+    if value is None:
+        return "null"
     if _is_plain(value):
         return json.dumps(value)
     try:
