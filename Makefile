@@ -21,7 +21,7 @@ run: setup-run ## Start the product: Postgres, broker, web, worker and scheduler
 	@exec $(PY) manage.py up
 
 test: setup ## Run the tests, three files at a time, always in the same shuffled order
-	@$(PY) -m pytest -n 3 --dist loadscope --randomly-seed=1
+	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --randomly-seed=1
 
 pytest: setup ## Run some tests (ARGS="-k name")
 	@$(PY) -m pytest $(ARGS)
