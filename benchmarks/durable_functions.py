@@ -55,9 +55,10 @@ def callback(_: Input, context: DurableContext) -> int:
     return resumed
 
 
-def _sleeping(seconds: float) -> dict[str, Any]:
-    if seconds:
-        time.sleep(seconds)
+def _sleeping(seconds: float) -> dict[str, Any] | None:
+    if not seconds:
+        return None  # a step that does nothing
+    time.sleep(seconds)
     return PAYLOAD
 
 
