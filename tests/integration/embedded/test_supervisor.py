@@ -91,7 +91,7 @@ def test_every_usual_signal_stops_in_order(run: Callable[..., Run], number: sign
     supervisor.process.send_signal(number)
 
     assert supervisor.process.wait(60) == 0
-    wait_until_gone(family, seconds=10)
+    wait_until_gone(family, seconds=1)
 
 
 def test_what_dies_is_started_again_after_a_pause_that_grows(run: Callable[..., Run]) -> None:
@@ -142,7 +142,7 @@ def test_a_service_that_does_not_stop_is_killed_after_its_patience(run: Callable
 
     assert supervisor.process.wait(60) == 0
     assert "killing stubborn" in supervisor.text
-    wait_until_gone(family, seconds=10)
+    wait_until_gone(family, seconds=1)
 
 
 def test_a_second_request_kills_at_once_but_a_doubled_first_one_does_not(run: Callable[..., Run]) -> None:
@@ -156,7 +156,7 @@ def test_a_second_request_kills_at_once_but_a_doubled_first_one_does_not(run: Ca
     supervisor.process.send_signal(signal.SIGINT)
 
     assert supervisor.process.wait(60) == 0
-    wait_until_gone(family, seconds=10)
+    wait_until_gone(family, seconds=1)
 
 
 def test_kill_minus_nine_leaves_no_orphan_not_even_a_stubborn_one(run: Callable[..., Run]) -> None:

@@ -170,7 +170,7 @@ def test_one_command_serves_the_product_and_tells_scripts_all_they_need(
     up.process.send_signal(signal.SIGINT)
 
     assert up.process.wait(30) == 0
-    wait_until_gone(family, seconds=10)
+    wait_until_gone(family, seconds=1)
     assert not (home / "run.json").exists()
     assert "Traceback" not in up.text
     assert manage(home, "healthcheck", "web", PORT=port).returncode == 1
