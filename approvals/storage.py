@@ -1,7 +1,7 @@
-"""The two statements that every change of a request consists of: its lock, and its writing.
+"""The statements that an answer consists of: the lock of its request, who is asked, and the writing.
 
-Written by hand, because they are most of what an answer costs: the ORM takes longer to put them together than Postgres
-to run them. Everything else about approvals goes through the ORM, but for one search along a line of executions.
+Written by hand, because they are most of what it costs: the ORM takes longer to put them together than Postgres to run
+them. Everything else about approvals goes through the ORM, but for one search along a line of executions.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 
-from approvals.models import ApprovalEvent, ApprovalRequest
+from approvals.models import ApprovalEvent, ApprovalRequest, Candidate, Vote
+from durable_engine.storage.prepared import fetch_prepared
 
 _FIELDS: Final = tuple(ApprovalRequest._meta.concrete_fields)
 _NAMES: Final = tuple(field.attname for field in _FIELDS)
@@ -34,8 +36,25 @@ WITH r AS (
   SELECT r.id, v.* FROM r, (VALUES {events}) AS v
 ), c AS (
   UPDATE approval_candidate SET is_open = false FROM r WHERE request_id = r.id AND is_open AND %s
-)
-SELECT count(*) FROM r
+), d AS (
+  DELETE FROM approval_draft USING r WHERE request_id = r.id AND user_id = %s
+), v AS ({vote})
+SELECT (SELECT id FROM v) FROM r
+"""
+_VOTE: Final = """
+  INSERT INTO approval_vote (request_id, operation_id, voter_id, voter_label, on_behalf_of_id, on_behalf_of_label,
+    seat_id, choice, outcome, groups, data, comment, channel, digest, separate_in, created_at)
+  SELECT r.id, %s::text, %s::bigint, %s::text, %s::bigint, %s::text, %s::bigint, %s::text, %s::text, %s::text[],
+    %s::jsonb, %s::text, %s::text, %s::text, %s::uuid, %s::timestamptz FROM r RETURNING id
+"""
+_NO_VOTE: Final = "SELECT NULL::bigint AS id"
+
+_CANDIDATE_NAMES: Final = tuple(field.attname for field in Candidate._meta.concrete_fields)
+_CANDIDATES: Final = f"""
+SELECT {", ".join(f"c.{field.column}" for field in Candidate._meta.concrete_fields)},
+  EXISTS (SELECT FROM {get_user_model().groups.through._meta.db_table} m
+          WHERE m.user_id = %s AND m.group_id = c.group_id)
+FROM approval_candidate c WHERE c.request_id = %s
 """
 
 # A callback that was copied is as old as its execution: one statement wrote both. A younger one was begun there, and
@@ -70,16 +89,21 @@ def lock_request(request_id: UUID, *, skip_locked: bool = False) -> tuple[Approv
 
     None when there is none, or with `skip_locked` when somebody holds it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK + (" SKIP LOCKED" if skip_locked else ""), [request_id])
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch_prepared(_LOCK + (" SKIP LOCKED" if skip_locked else ""), [request_id])
+    if not rows:
         return None
-    values = list(row)
+    values = list(rows[0])
     now: datetime = values.pop()
     for index, field in _CONVERTED:
         values[index] = field.from_db_value(values[index], None, connection)
     return ApprovalRequest.from_db(connection.alias, _NAMES, values), now
+
+
+def candidates_of(request_id: UUID, *, reader: int) -> tuple[list[Candidate], set[int]]:
+    """Return everybody who is or was asked, and the ids of those entries whose group has the user `reader`."""
+    rows = fetch_prepared(_CANDIDATES, [reader, request_id])
+    entries = [Candidate.from_db(connection.alias, _CANDIDATE_NAMES, row[:-1]) for row in rows]
+    return entries, {entry.pk for entry, row in zip(entries, rows, strict=True) if row[-1]}
 
 
 def write_change(
@@ -89,10 +113,13 @@ def write_change(
     columns: Mapping[str, Any],
     events: Sequence[ApprovalEvent],
     closes: bool,
+    vote: Vote | None = None,
+    draft_of: int | None = None,
 ) -> bool:
-    """Write columns and events of a request whose revision is still the one that was seen; False when it is not.
+    """Write columns, events and an answer of a request whose revision is still the one seen; False when it is not.
 
-    `closes`: nobody is asked any longer, in the same statement.
+    In the same statement, with `closes` nobody is asked any longer, and the draft of the user `draft_of` is deleted.
+    The answer gets its id.
     """
     named = {"revision": request.revision, **columns}
     fields = {_BY_NAME[name]: value for name, value in named.items()}
@@ -101,11 +128,17 @@ def write_change(
     for event in events:
         given += (event.seq, event.at, event.kind, event.actor_kind, event.actor_id, event.actor_label)
         given += (event.on_behalf_of_label, event.channel, json.dumps(event.data))
-    given.append(closes)
+    given += [closes, draft_of]
+    if vote is not None:
+        given += (vote.operation_id, vote.voter_id, vote.voter_label, vote.on_behalf_of_id, vote.on_behalf_of_label)
+        given += (vote.seat_id, vote.choice, vote.outcome, vote.groups, json.dumps(vote.data), vote.comment)
+        given += (vote.channel, vote.digest, vote.separate_in, vote.created_at)
     statement = _WRITE.format(
-        columns=", ".join(f"{field.column} = %s" for field in fields), events=", ".join([_EVENT] * len(events))
+        columns=", ".join(f"{field.column} = %s" for field in fields),
+        events=", ".join([_EVENT] * len(events)),
+        vote=_NO_VOTE if vote is None else _VOTE,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        (written,) = cursor.fetchone()
-    return bool(written)
+    rows = fetch_prepared(statement, given)
+    if vote is not None and rows:
+        vote.pk = rows[0][0]
+    return bool(rows)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
+from django.utils.module_loading import module_has_submodule
 
+from durable_engine.apps import HANDLER_MODULE
 from durable_engine.sdk import registry
 from durable_engine.sdk.determinism import Finding, look_at
 
@@ -23,6 +26,21 @@ def check_determinism(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         for finding in look_at(handler):
             found.setdefault((finding.file, finding.line, finding.message), (finding, handler.key))
     return [_message(finding, function) for finding, function in found.values()]
+
+
+@register
+def check_durable_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of an app that was named for its handlers and has no module of them: its functions would just be missing."""
+    named = {AppConfig.create(name).name for name in settings.DURABLE_APPS}
+    return [
+        Warning(
+            f"DURABLE_APPS names {config.name}, which has no module {HANDLER_MODULE}.",
+            hint=f"Put its handlers into {config.name.replace('.', '/')}/{HANDLER_MODULE}.py.",
+            id="durable_engine.W003",
+        )
+        for config in apps.get_app_configs()
+        if config.name in named and config.module and not module_has_submodule(config.module, HANDLER_MODULE)
+    ]
 
 
 def _message(finding: Finding, function: str) -> CheckMessage:

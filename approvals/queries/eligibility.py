@@ -9,13 +9,14 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from approvals.clock import database_now
 from approvals.evaluation import Electorate
 from approvals.models import ApprovalRequest, Candidate, Delegation, OutOfOffice, Vote
 from approvals.rules import Action, Standing, allowed_actions
+from approvals.storage import candidates_of
 
 Person = AbstractBaseUser | AnonymousUser
 
@@ -109,12 +110,11 @@ class Lookup:
         """`reader`: the user who will be asked about first; their membership comes with the list of those asked."""
         self.request = request
         self.now = now
-        rows = Candidate.objects.filter(request=request)
-        if reader is not None:
-            membership = get_user_model().groups.through.objects.filter(user_id=reader, group_id=OuterRef("group_id"))
-            rows = rows.annotate(is_member=Exists(membership))
         self._reader = reader
-        entries = list(rows)
+        if reader is None:
+            entries, self._memberships = list(Candidate.objects.filter(request=request)), set[int]()
+        else:
+            entries, self._memberships = candidates_of(request.pk, reader=reader)
         # Of a closed request: who had been asked, for they may go on looking at it.
         self.entries = [entry for entry in entries if entry.is_open or not request.is_open]
         self.votes = list(Vote.objects.filter(request=request)) if votes is None else votes
@@ -203,7 +203,7 @@ class Lookup:
         if not asked:
             return frozenset()
         if user_id == self._reader:
-            return frozenset(entry.label for entry in self.entries if getattr(entry, "is_member", False))
+            return frozenset(entry.label for entry in self.entries if entry.pk in self._memberships)
         membership = get_user_model().groups.through.objects
         mine = membership.filter(user_id=user_id, group_id__in=list(asked)).values_list("group_id", flat=True)
         return frozenset(asked[group_id] for group_id in mine)

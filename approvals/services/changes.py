@@ -6,7 +6,7 @@ that none of them overtakes another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,10 +23,12 @@ from approvals.models import (
     ApprovalEvent,
     ApprovalRequest,
     ApprovalTimer,
+    Attachment,
     Candidate,
     EventKind,
     LinkToken,
     RequestState,
+    Vote,
 )
 from approvals.queries.eligibility import actions_of
 from approvals.rules import Action
@@ -67,6 +69,9 @@ class Change:
         self._events: list[ApprovalEvent] = []
         self._notices: list[Notice] = []
         self._closes = False
+        self._vote: Vote | None = None
+        self._attachments: list[Attachment] = []
+        self._draft_of: int | None = None
 
     def set(self, **columns: Any) -> None:
         """Change columns of the request; the object shows them at once."""
@@ -92,6 +97,15 @@ class Change:
             )
         )
         return self.request.revision
+
+    def add_vote(self, vote: Vote, attachments: Iterable[Attachment] = ()) -> None:
+        """Add somebody's answer, with its files; it has its id when the change is written."""
+        self._vote = vote
+        self._attachments = list(attachments)
+
+    def forget_draft(self, user_id: int) -> None:
+        """Delete what somebody has typed and not sent."""
+        self._draft_of = user_id
 
     def notify(self, notice: Notice) -> None:
         """Tell people once the change is committed."""
@@ -151,9 +165,12 @@ class Change:
             columns=self._columns,
             events=self._events,
             closes=self._closes,
+            vote=self._vote,
+            draft_of=self._draft_of,
         )
         if not is_written:
             raise Conflict("Somebody else changed the request at the same moment.", fix="Look at it again.")
+        Attachment.objects.bulk_create(self._attachments)
         enqueue_notices(self.request, self._notices)
 
 

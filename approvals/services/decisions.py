@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
 from approvals.evaluation import Ballot, Verdict, evaluate, needs_electorate
-from approvals.models import ApprovalRequest, Attachment, Draft, EventKind, LinkToken, RequestState, Vote
+from approvals.models import ApprovalRequest, Attachment, EventKind, LinkToken, RequestState, Vote
 from approvals.queries.eligibility import Lookup, electorate_of
 from approvals.rules import Action, Standing, allowed_actions
 from approvals.services.changes import REFUSALS, Change, Doer, already_decided, changing
@@ -28,7 +28,7 @@ from approvals.services.exceptions import (
     RequestNotFound,
     StaleSubject,
 )
-from approvals.services.forms import Answer, answer_of
+from approvals.services.forms import Answer, FileOf, answer_of
 from approvals.services.texts import checked_words
 
 LONGEST_OPERATION_ID = 64
@@ -160,7 +160,7 @@ def _break_glass(change: Change, sent: _Sent) -> Decided:
     doer = Doer.person(sent.actor, BREAK_GLASS)
     vote = _vote(change, sent, rule, Answer(), comment=comment, seat=sent.actor.pk, seat_label="", groups=frozenset())
     if own is None:
-        vote.save()
+        change.add_vote(vote)
         votes.append(vote)
     change.record(EventKind.BROKE_GLASS, doer, choice=rule["key"], reason=comment, operation_id=sent.operation_id)
     outcome = {"approve": "approved", "reject": "rejected"}.get(rule["outcome"], "answered")
@@ -293,21 +293,7 @@ def _cast(
 ) -> Vote:
     comment = _comment(rule, sent.comment)
     vote = _vote(change, sent, rule, answer, comment=comment, seat=seat, seat_label=seat_label, groups=groups)
-    vote.save(force_insert=True)
-    Attachment.objects.bulk_create(
-        Attachment(
-            id=each.id,
-            request=change.request,
-            vote=vote,
-            field=each.field,
-            name=each.name,
-            content_type=each.content_type,
-            size=each.size,
-            sha256=each.sha256,
-            content=each.content,
-        )
-        for each in answer.files
-    )
+    change.add_vote(vote, (_attachment(vote, each) for each in answer.files))
     change.record(
         EventKind.VOTED,
         Doer.person(sent.actor, sent.channel),
@@ -321,6 +307,20 @@ def _cast(
         operation_id=sent.operation_id,
     )
     return vote
+
+
+def _attachment(vote: Vote, file: FileOf) -> Attachment:
+    return Attachment(
+        id=file.id,
+        request=vote.request,
+        vote=vote,
+        field=file.field,
+        name=file.name,
+        content_type=file.content_type,
+        size=file.size,
+        sha256=file.sha256,
+        content=file.content,
+    )
 
 
 def _vote(
@@ -358,7 +358,7 @@ def _vote(
 def _use_up(change: Change, sent: _Sent, link: LinkToken | None) -> None:
     """What served this answer, or belonged to it unsent, goes with it."""
     if sent.channel != "api":
-        Draft.objects.filter(request=change.request, user=sent.actor.pk).delete()
+        change.forget_draft(sent.actor.pk)
     if link is not None:
         # Looked at again here: it may have been used or revoked since it was opened.
         valid = LinkToken.objects.filter(

@@ -114,6 +114,8 @@ def _python_service(
         "PYTHONUNBUFFERED": "1",
         # The pool's children leave SIGTERM to their parent, which lets them suspend. Some senders signal them all.
         "REMAP_SIGTERM": "SIGQUIT",
+        # Celery's: `manage.py up` has just run Django's checks, which are half of a worker's start.
+        "SKIP_CHECKS": "1",
     }
 
     def spawn(output: int) -> subprocess.Popen[bytes]:

@@ -22,7 +22,7 @@ from tests.chaos.stack import Group, Stack, kill_process
 STOP_PATIENCE_SECONDS = 40.0
 # By then the deferred start of the frozen step is recorded, and the step is not over.
 FREEZE_AFTER_SECONDS = 0.04
-LONGEST_FREEZE_SECONDS = 8.0
+LONGEST_FREEZE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Nemeses:
         return [
             Nemesis("kill a worker child", 4, self.kill_child),
             Nemesis("kill a worker group", 45, self.kill_group),
-            Nemesis("stop a worker group in order", 10, self.stop_group),
-            Nemesis("stop the leaving worker in order", 3, self.stop_leaving),
+            Nemesis("stop a worker group in order", 30, self.stop_group),
+            Nemesis("stop the leaving worker in order", 15, self.stop_leaving),
             Nemesis("freeze a worker past its lease", 7, freeze),
             Nemesis("restart Postgres at once", 75, self.restart_postgres),
             Nemesis("terminate a Postgres backend", 7, self.terminate_backend),
@@ -89,7 +89,7 @@ class Nemeses:
             heapq.heappop(self._later)[2]()
         for group in self._stack.workers():
             group.signal_all(signal.SIGCONT)
-            group.extra["DURABLE_FAILPOINTS"] = ""
+            group.failpoints = str
             if not self._stack.stop(group.name, STOP_PATIENCE_SECONDS):
                 self.problems.append(f"{group.name} did not stop in order within {STOP_PATIENCE_SECONDS:g} s")
         for name in self._stack.groups:

@@ -26,6 +26,7 @@ from tests.chaos.holds import Holder, held_failpoints, losing_failpoints
 from tests.chaos.load import Load
 from tests.chaos.marks import Listener
 from tests.chaos.nemeses import Freezer, Nemeses
+from tests.chaos.rates import Rates
 from tests.chaos.stack import FAILPOINTS, LEASE_SECONDS, MAX_CRASHES, TICK_SECONDS, Stack, until
 from tests.chaos.world import World, load_tables, shown
 
@@ -34,20 +35,9 @@ DRAIN_SECONDS = 90.0
 TAIL = 5
 TAIL_SECONDS = 30.0
 
-# How often a hit of a place kills its process, in percent: such that each place kills about as often as the others.
-KILL_PERCENT = {
-    "claim.committed": 3.5,
-    "checkpoint.before": 1.3,
-    "checkpoint.committed": 1.3,
-    "suspend.before": 3.5,
-    "suspend.committed": 3.5,
-    "close.before": 9.0,
-    "close.committed": 9.0,
-    "release.before": 50.0,
-    "release.committed": 90.0,
-}
-# The worker that is stopped all the time dies nowhere else.
+# The worker that gives back much of what it takes, because it is stopped or has lost the reply, dies nowhere else.
 LEAVING = ("release.before", "release.committed")
+LEAVING_LOSES_PERCENT = 30
 LOST_REPLY_PERCENT = 5
 
 
@@ -119,14 +109,16 @@ class _Run:
         for name in ("scheduler-1", "scheduler-2"):
             stack.start_scheduler(name)
         lost = ",".join(f"{name}=lose_reply:{stack.kills}%{LOST_REPLY_PERCENT}" for name in _COMMITS)
-        kills = ",".join(f"{name}=kill:{stack.kills}%{percent}" for name, percent in KILL_PERCENT.items())
-        stack.start_worker("worker-a", children=2, failpoints=f"{kills},{lost}")
-        stack.start_worker("worker-b", failpoints=lost)
-        leaving = ",".join(f"{name}=kill:{stack.kills}%{KILL_PERCENT[name]}" for name in LEAVING)
-        stack.start_worker("worker-leaving", children=3, queue="leaving", failpoints=leaving)
-        stack.start_worker("worker-held", queue="held", failpoints=held_failpoints(stack.holds))
-        losing = losing_failpoints(stack.losing_holds, stack.kills)
-        stack.start_worker("worker-losing", queue="losing", failpoints=losing)
+        held, losing = held_failpoints(stack.holds), losing_failpoints(stack.losing_holds, stack.kills)
+        rates = Rates(stack.kills)
+        stack.start_worker("worker-a", lambda: f"{rates.failpoints(FAILPOINTS)},{lost}", children=4)
+        stack.start_worker("worker-b", lambda: lost)
+        strays = f"claim.committed=lose_reply:{stack.kills}%{LEAVING_LOSES_PERCENT}"
+        stack.start_worker(
+            "worker-leaving", lambda: f"{rates.failpoints(LEAVING)},{strays}", children=4, queue="leaving"
+        )
+        stack.start_worker("worker-held", lambda: held, queue="held")
+        stack.start_worker("worker-losing", lambda: losing, queue="losing")
         load = self._make_load()
         until(lambda: self._count("durable_worker WHERE lost_at IS NULL") >= 8, "eight workers", START_SECONDS)
         load.start()

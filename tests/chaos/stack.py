@@ -47,11 +47,12 @@ FAILPOINTS = (
 
 @dataclass
 class Group:
-    """A process with what it forked, and how to start it again."""
+    """A process with what it forked, and how to start it again. `failpoints` is asked at each start."""
 
     name: str
     command: Sequence[str]
     extra: dict[str, str] = field(default_factory=dict)
+    failpoints: Callable[[], str] = str
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -111,6 +112,8 @@ class Stack:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "REMAP_SIGTERM": "SIGQUIT",
+            # Django's checks of every page are half of a worker's start, and here workers start all the time.
+            "SKIP_CHECKS": "1",
         }
 
     def prepare(self) -> None:
@@ -136,13 +139,15 @@ class Stack:
         ).split()
         self._start(Group("web", [*command, f"fd://{self._listener.fileno()}"]))
 
-    def start_worker(self, name: str, *, children: int = 1, queue: str = "durable", failpoints: str = "") -> None:
+    def start_worker(
+        self, name: str, failpoints: Callable[[], str], *, children: int = 1, queue: str = "durable"
+    ) -> None:
         """Start a worker whose children have failpoints."""
         command = (
             f"-W|{NO_ROOT_WARNING}|-m|celery|--quiet|-A|durable_engine.config|worker|-c|{children}|-O|fair|"
             "--loglevel|INFO|--without-gossip|--without-mingle|--without-heartbeat"
         ).split("|")
-        self._start(Group(name, command, {"DURABLE_QUEUES": queue, "DURABLE_FAILPOINTS": failpoints}))
+        self._start(Group(name, command, {"DURABLE_QUEUES": queue}, failpoints))
 
     def restart(self, name: str) -> None:
         """Start a group again as it was, if it has ended."""
@@ -184,11 +189,10 @@ class Stack:
             yield path.stem, path.read_text(errors="replace")
 
     def _start(self, group: Group) -> None:
+        env = {**os.environ, **group.extra, "DURABLE_FAILPOINTS": group.failpoints()}
         fds = [self._listener.fileno()] if self._listener is not None and group.name == "web" else []
         with (self.home / f"{group.name}.log").open("ab") as log:
-            group.process = process.spawn(
-                [sys.executable, *group.command], output=log, env={**os.environ, **group.extra}, cwd=ROOT, pass_fds=fds
-            )
+            group.process = process.spawn([sys.executable, *group.command], output=log, env=env, cwd=ROOT, pass_fds=fds)
         self.groups[group.name] = group
 
 

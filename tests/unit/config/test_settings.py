@@ -96,6 +96,17 @@ def test_durable_apps_adds_apps_whose_handlers_are_found(tmp_path: Path) -> None
     assert {"ship", "order-processing"} <= set(done.stdout.split()), done.stderr
 
 
+def test_an_app_without_handlers_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    done = run("manage.py", "check", **DEPLOYMENT | {"DURABLE_APPS": "examples,shop", "PYTHONPATH": str(tmp_path)})
+
+    (warning,) = [line for line in done.stderr.splitlines() if "durable_engine.W003" in line]
+    assert "DURABLE_APPS names shop, which has no module durable_functions." in warning
+    assert "shop/durable_functions.py" in done.stderr
+    assert done.returncode == 0
+
+
 def test_an_app_that_is_not_there_is_named_in_one_line_with_the_place_where_it_was_looked_for() -> None:
     done = run("manage.py", "check", **DEPLOYMENT | {"DURABLE_APPS": "examples,shopp.orders"})
 
