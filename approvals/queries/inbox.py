@@ -124,7 +124,12 @@ def inbox_counts(user: AbstractBaseUser | Reader, *, known: Mapping[Box, int] | 
 
 
 def _count(who: Reader, box: Box) -> int:
-    return _rows(who, box).order_by()[:MOST_COUNTED].values("pk").count()
+    return _length(_rows(who, box))
+
+
+def _length(rows: QuerySet[ApprovalRequest]) -> int:
+    """Count up to 100. Fetching so few ids takes less than having Django put a count around the query."""
+    return len(rows.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
 
 
 def inbox_mark(user: AbstractBaseUser, *, with_callbacks: bool) -> str:
@@ -147,7 +152,7 @@ def pending_count(user: AbstractBaseUser | Reader) -> int:
     """Return how many requests wait for this person, up to 100: for the navigation."""
     who = reader_of(user)
     rows = _pending(who).filter(_asked(_named(who) | _grouped(who)))
-    return _not_answered(who, rows).order_by()[:MOST_COUNTED].values("pk").count()
+    return _length(_not_answered(who, rows))
 
 
 def functions_asking(user: AbstractBaseUser | Reader) -> list[str]:
