@@ -53,7 +53,7 @@ class Nemeses:
             Nemesis("kill a worker child", 4, self.kill_child),
             Nemesis("kill a worker group", 45, self.kill_group),
             Nemesis("stop a worker group in order", 30, self.stop_group),
-            Nemesis("stop the leaving worker in order", 15, self.stop_leaving),
+            Nemesis("stop the leaving worker in order", 6, self.stop_leaving),
             Nemesis("freeze a worker past its lease", 7, freeze),
             Nemesis("restart Postgres at once", 75, self.restart_postgres),
             Nemesis("terminate a Postgres backend", 7, self.terminate_backend),

@@ -22,7 +22,7 @@ FIRST_PERCENT = {
     "suspend.committed": 3.5,
     "close.before": 9.0,
     "close.committed": 9.0,
-    "release.before": 50.0,
+    "release.before": 40.0,
     "release.committed": 90.0,
 }
 MOST_PERCENT = 95.0

@@ -35,9 +35,8 @@ DRAIN_SECONDS = 90.0
 TAIL = 5
 TAIL_SECONDS = 30.0
 
-# The worker that gives back much of what it takes, because it is stopped or has lost the reply, dies nowhere else.
+# The worker that is stopped all the time dies nowhere else.
 LEAVING = ("release.before", "release.committed")
-LEAVING_LOSES_PERCENT = 30
 LOST_REPLY_PERCENT = 5
 
 
@@ -113,10 +112,7 @@ class _Run:
         rates = Rates(stack.kills)
         stack.start_worker("worker-a", lambda: f"{rates.failpoints(FAILPOINTS)},{lost}", children=4)
         stack.start_worker("worker-b", lambda: lost)
-        strays = f"claim.committed=lose_reply:{stack.kills}%{LEAVING_LOSES_PERCENT}"
-        stack.start_worker(
-            "worker-leaving", lambda: f"{rates.failpoints(LEAVING)},{strays}", children=4, queue="leaving"
-        )
+        stack.start_worker("worker-leaving", lambda: rates.failpoints(LEAVING), children=8, queue="leaving")
         stack.start_worker("worker-held", lambda: held, queue="held")
         stack.start_worker("worker-losing", lambda: losing, queue="losing")
         load = self._make_load()
