@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from zlib import crc32
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 
 from approvals.clock import database_now
 from approvals.models import ApprovalEvent, ApprovalRequest, Candidate, RequestState, Vote
@@ -118,18 +119,18 @@ def inbox_counts(user: AbstractBaseUser | Reader, *, known: Mapping[Box, int] | 
 
     `known` are those that a page knows already.
     """
-    who, counts = reader_of(user), known or {}
-    boxes = (Box.MINE, Box.GROUPS, Box.WAITING, Box.DELEGATED)
-    return {box: counts[box] if box in counts else _count(who, box) for box in boxes}
+    who, counts = reader_of(user), dict(known or {})
+    asked = [box for box in (Box.MINE, Box.GROUPS, Box.WAITING, Box.DELEGATED) if box not in counts]
+    if asked:
+        first, *rest = (_marks(who, box) for box in asked)
+        found = Counter(first.union(*rest, all=True) if rest else first)
+        counts |= {box: found[box.value] for box in asked}
+    return counts
 
 
-def _count(who: Reader, box: Box) -> int:
-    return _length(_rows(who, box))
-
-
-def _length(rows: QuerySet[ApprovalRequest]) -> int:
-    """Count up to 100. Fetching so few ids takes less than having Django put a count around the query."""
-    return len(rows.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
+def _marks(who: Reader, box: Box) -> Any:
+    """The name of a list once for each of its requests, up to 100: several lists are counted by one query."""
+    return _rows(who, box).order_by().annotate(box=Value(box.value)).values_list("box", flat=True)[:MOST_COUNTED]
 
 
 def inbox_mark(user: AbstractBaseUser, *, with_callbacks: bool) -> str:
@@ -152,7 +153,7 @@ def pending_count(user: AbstractBaseUser | Reader) -> int:
     """Return how many requests wait for this person, up to 100: for the navigation."""
     who = reader_of(user)
     rows = _pending(who).filter(_asked(_named(who) | _grouped(who)))
-    return _length(_not_answered(who, rows))
+    return len(_not_answered(who, rows).order_by().values_list("pk", flat=True)[:MOST_COUNTED])
 
 
 def functions_asking(user: AbstractBaseUser | Reader) -> list[str]:
