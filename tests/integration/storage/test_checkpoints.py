@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
-from durable_engine.core.ports import Batch, EventType, LeaseLost, NewCallback, NewEvent, NewTimer, Outcome
+from durable_engine.core.ports import Batch, EventType, LeaseLost, NewCallback, NewEvent, News, NewTimer, Outcome
 from durable_engine.models import Callback, Execution, Timer
 from durable_engine.storage import failpoints, outside
 from durable_engine.storage.checkpoints import PostgresInvocation
@@ -164,6 +164,38 @@ def test_a_completion_that_waits_for_the_suspending_row_wakes_it(
 
     assert results[0] is not None, "the suspend slept over the event"
     assert status_of(execution) == "RUNNING"
+
+
+def test_what_comes_in_after_the_claim_is_in_the_history_that_is_loaded(execution: Execution, take: Take) -> None:
+    first = take(execution)
+    first.load()
+    first.suspend(waiting("1", 60))
+    complete_from_outside(execution, "8")
+    second = take(execution)
+    complete_from_outside(execution, "9")
+
+    answers = [event.operation_id for event in second.load().events if event.event_type == "CallbackSucceeded"]
+    assert answers == ["8", "9"]
+    assert second.suspend(Batch()) is None, "nothing is unseen"
+
+
+def test_an_event_that_comes_in_while_the_news_are_read_is_not_slept_over(execution: Execution, take: Take) -> None:
+    """A signal is newer than events that were read before it: it would hide for ever what is not among them."""
+    invocation = take(execution)
+    invocation.load()
+    results: list[News] = []
+    with transaction.atomic():
+        locked = locked_row(execution)
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE durable_execution IN ACCESS EXCLUSIVE MODE")
+        reading = threading.Thread(target=lambda: results.append(invocation.refresh()))
+        reading.start()
+        wait_until_one_waits()
+        outside.append_outside_event(locked, "CallbackSucceeded", operation_id="9")
+    reading.join(60)
+
+    has_it = [event.event_type for event in results[0].events] == ["CallbackSucceeded"]
+    assert has_it or invocation.suspend(Batch()) is not None, "the suspend slept over the event"
 
 
 def test_a_due_wait_becomes_its_event_at_the_time_it_was_due(
