@@ -16,7 +16,6 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from approvals.models import ApprovalEvent, ApprovalRequest, Candidate, Vote
-from durable_engine.storage.prepared import fetch_prepared
 
 _FIELDS: Final = tuple(ApprovalRequest._meta.concrete_fields)
 _NAMES: Final = tuple(field.attname for field in _FIELDS)
@@ -89,10 +88,12 @@ def lock_request(request_id: UUID, *, skip_locked: bool = False) -> tuple[Approv
 
     None when there is none, or with `skip_locked` when somebody holds it.
     """
-    rows = fetch_prepared(_LOCK + (" SKIP LOCKED" if skip_locked else ""), [request_id])
-    if not rows:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK + (" SKIP LOCKED" if skip_locked else ""), [request_id])
+        row = cursor.fetchone()
+    if row is None:
         return None
-    values = list(rows[0])
+    values = list(row)
     now: datetime = values.pop()
     for index, field in _CONVERTED:
         values[index] = field.from_db_value(values[index], None, connection)
@@ -101,7 +102,9 @@ def lock_request(request_id: UUID, *, skip_locked: bool = False) -> tuple[Approv
 
 def candidates_of(request_id: UUID, *, reader: int) -> tuple[list[Candidate], set[int]]:
     """Return everybody who is or was asked, and the ids of those entries whose group has the user `reader`."""
-    rows = fetch_prepared(_CANDIDATES, [reader, request_id])
+    with connection.cursor() as cursor:
+        cursor.execute(_CANDIDATES, [reader, request_id])
+        rows = cursor.fetchall()
     entries = [Candidate.from_db(connection.alias, _CANDIDATE_NAMES, row[:-1]) for row in rows]
     return entries, {entry.pk for entry, row in zip(entries, rows, strict=True) if row[-1]}
 
@@ -138,7 +141,9 @@ def write_change(
         events=", ".join([_EVENT] * len(events)),
         vote=_NO_VOTE if vote is None else _VOTE,
     )
-    rows = fetch_prepared(statement, given)
-    if vote is not None and rows:
-        vote.pk = rows[0][0]
-    return bool(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        row = cursor.fetchone()
+    if vote is not None and row is not None:
+        (vote.pk,) = row
+    return row is not None

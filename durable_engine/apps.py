@@ -9,8 +9,6 @@ from durable_engine.sdk import registry
 from durable_engine.sdk.remote import register_remote
 from durable_engine.tracing import TracingPlugin
 
-HANDLER_MODULE = "durable_functions"
-
 
 class DurableEngineConfig(AppConfig):
     """The engine: finds the handlers of every installed app, as Celery finds its tasks."""
@@ -27,6 +25,6 @@ class DurableEngineConfig(AppConfig):
             alias.install()
         if settings.DURABLE_TRACING:
             registry.add_plugin(TracingPlugin(ratio=settings.DURABLE_TRACING_RATIO))
-        autodiscover_modules(HANDLER_MODULE)
+        autodiscover_modules(registry.HANDLER_MODULE)
         for function in settings.DURABLE_REMOTE_FUNCTIONS:
             register_remote(**function)

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 from django.utils.module_loading import module_has_submodule
 
-from durable_engine.apps import HANDLER_MODULE
 from durable_engine.sdk import registry
 from durable_engine.sdk.determinism import Finding, look_at
 
@@ -30,17 +29,25 @@ def check_determinism(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @register
 def check_durable_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of an app that was named for its handlers and has no module of them: its functions would just be missing."""
+    """Warn of an app that was named for its handlers and has none: its functions would just be missing."""
     named = {AppConfig.create(name).name for name in settings.DURABLE_APPS}
     return [
         Warning(
-            f"DURABLE_APPS names {config.name}, which has no module {HANDLER_MODULE}.",
-            hint=f"Put its handlers into {config.name.replace('.', '/')}/{HANDLER_MODULE}.py.",
+            f"DURABLE_APPS names {config.name}, which has no module {registry.HANDLER_MODULE}.",
+            hint=f"Put its handlers into {config.name.replace('.', '/')}/{registry.HANDLER_MODULE}.py.",
             id="durable_engine.W003",
         )
         for config in apps.get_app_configs()
-        if config.name in named and config.module and not module_has_submodule(config.module, HANDLER_MODULE)
+        if config.name in named and not _has_handlers(config)
     ]
+
+
+def _has_handlers(config: AppConfig) -> bool:
+    if config.module and module_has_submodule(config.module, registry.HANDLER_MODULE):
+        return True
+    # A module that was named itself, or an app that registers them in another way.
+    modules = [handler.func.__module__ for handler in registry.all_handlers()]
+    return any(module == config.name or module.startswith(f"{config.name}.") for module in modules)
 
 
 def _message(finding: Finding, function: str) -> CheckMessage:

@@ -14,6 +14,9 @@ from durable_engine.sdk.exceptions import ValidationError
 from durable_engine.sdk.limits import ConcurrencyLimit
 from durable_engine.sdk.serdes import SerDes
 
+# Imported from every installed app: where its handlers are.
+HANDLER_MODULE = "durable_functions"
+
 
 @dataclass(frozen=True, eq=False)
 class DurableHandler:

@@ -17,7 +17,6 @@ from uuid_utils.compat import uuid7
 from durable_engine.models import Execution
 from durable_engine.storage.audit import AUDIT, AuditFacts
 from durable_engine.storage.connection import EngineConnection
-from durable_engine.storage.prepared import fetch_prepared
 
 # Wakes a suspended execution and leaves every other as it is: a pending one is about to run, a running one compares
 # `signal` before it suspends, a paused one looks at its history when it is resumed.
@@ -140,8 +139,10 @@ def complete_open_callback(
         "payload": payload,
         "error": error,
     }
-    rows = fetch_prepared(_COMPLETE, params)
-    return CompletedCallback._make(rows[0]) if rows else None
+    with django_connection.cursor() as cursor:
+        cursor.execute(_COMPLETE, params)
+        row = cursor.fetchone()
+    return None if row is None else CompletedCallback._make(row)
 
 
 def wake_execution(execution: Execution) -> bool:

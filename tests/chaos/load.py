@@ -19,7 +19,7 @@ from tests.chaos.stack import LEASE_SECONDS
 from tests.chaos.world import Sample
 
 MOST_LIVE = 40
-# Of the programs whose worker is stopped in order all the time; it has fewer processes.
+# Of the programs whose worker is stopped in order all the time: more than it has processes.
 MOST_LEAVING = 12
 STARTS_PER_SECOND = 7.0
 # A callback that is open for so long was not completed by its plan: its mark was lost with a process.

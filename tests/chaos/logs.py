@@ -14,8 +14,13 @@ EXPLAINED = re.compile(
     r"|django\.db\.utils\.(OperationalError|InterfaceError)|TimeoutError: timed out"
 )
 FORBIDDEN = ("deadlock detected", "could not restore message", "PANIC")
-# Celery's own, when it is told to stop in the moment in which it asks whether its pool has started: the pool is gone.
-STOPPED_AT_START = "AttributeError: 'NoneType' object has no attribute 'did_start_ok'"
+# Celery's own: the end of a traceback and a line in it. It is told to stop in the moment in which it asks whether its
+# pool has started, and the pool is gone; it loses the broker when a child has died whose place is not yet free. Its
+# process ends, and whoever supervises it starts another.
+CELERYS_OWN = (
+    ("AttributeError: 'NoneType' object has no attribute 'did_start_ok'", "asynloop"),
+    ("StopIteration", "get_process_queues"),
+)
 # Where the faults of Postgres may surface as a traceback: the web server answers 500 and logs why.
 POSTGRES_EXPLAINS_ONLY_IN = ("web",)
 
@@ -32,7 +37,7 @@ def problems(logs: Iterator[tuple[str, str]]) -> Iterator[str]:
         for block in tracebacks(text):
             last = block[-1]
             is_postgres = "psycopg" in last or "django.db" in last
-            if last.endswith(STOPPED_AT_START):
+            if any(last.endswith(end) and any(place in line for line in block) for end, place in CELERYS_OWN):
                 continue
             if not EXPLAINED.search(last) or (is_postgres and name not in POSTGRES_EXPLAINS_ONLY_IN):
                 yield f"{name}.log: " + " | ".join(line.strip() for line in [*block[-7:-1], last])[:900]

@@ -16,7 +16,7 @@ import psycopg
 import redis
 
 from tests.chaos.marks import Mark
-from tests.chaos.stack import Group, Stack, kill_process
+from tests.chaos.stack import Group, Stack, kill_process, no_failpoints
 
 # An orderly stop lets the step under way end; a group that takes longer than this does not stop.
 STOP_PATIENCE_SECONDS = 40.0
@@ -53,7 +53,7 @@ class Nemeses:
             Nemesis("kill a worker child", 4, self.kill_child),
             Nemesis("kill a worker group", 45, self.kill_group),
             Nemesis("stop a worker group in order", 30, self.stop_group),
-            Nemesis("stop the leaving worker in order", 6, self.stop_leaving),
+            Nemesis("stop the leaving worker in order", 7, self.stop_leaving),
             Nemesis("freeze a worker past its lease", 7, freeze),
             Nemesis("restart Postgres at once", 75, self.restart_postgres),
             Nemesis("terminate a Postgres backend", 7, self.terminate_backend),
@@ -89,7 +89,7 @@ class Nemeses:
             heapq.heappop(self._later)[2]()
         for group in self._stack.workers():
             group.signal_all(signal.SIGCONT)
-            group.failpoints = str
+            group.failpoints = no_failpoints
             if not self._stack.stop(group.name, STOP_PATIENCE_SECONDS):
                 self.problems.append(f"{group.name} did not stop in order within {STOP_PATIENCE_SECONDS:g} s")
         for name in self._stack.groups:

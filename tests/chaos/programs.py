@@ -75,7 +75,7 @@ class Generator:
     def leaving(self, number: int) -> Program:
         """Return a program that is always between two short steps, so that an orderly stop finds it at work."""
         maker = _Maker(random.Random(f"{self._seed}/leaving/{number}"))
-        return {"name": f"leaving{number}", "ops": [maker.step(ms=15) for _ in range(40)], "end": "return"}
+        return {"name": f"leaving{number}", "ops": [maker.step(ms=40) for _ in range(60)], "end": "return"}
 
 
 class _Maker:

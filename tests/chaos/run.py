@@ -116,7 +116,7 @@ class _Run:
         stack.start_worker("worker-held", lambda: held, queue="held")
         stack.start_worker("worker-losing", lambda: losing, queue="losing")
         load = self._make_load()
-        until(lambda: self._count("durable_worker WHERE lost_at IS NULL") >= 8, "eight workers", START_SECONDS)
+        until(lambda: self._count("durable_worker WHERE lost_at IS NULL") >= 15, "every worker", START_SECONDS)
         load.start()
         return load
 

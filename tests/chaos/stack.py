@@ -45,6 +45,11 @@ FAILPOINTS = (
 )
 
 
+def no_failpoints() -> str:
+    """A worker that never dies by itself."""
+    return ""
+
+
 @dataclass
 class Group:
     """A process with what it forked, and how to start it again. `failpoints` is asked at each start."""
@@ -52,7 +57,7 @@ class Group:
     name: str
     command: Sequence[str]
     extra: dict[str, str] = field(default_factory=dict)
-    failpoints: Callable[[], str] = str
+    failpoints: Callable[[], str] = no_failpoints
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -301,13 +301,27 @@ def test_programs_hold_every_kind_of_operation_and_name_each_once() -> None:
         ("worker-a", "redis.exceptions.ConnectionError: Connection refused", 0),
         ("web", "django.db.utils.OperationalError: terminating connection", 0),
         ("scheduler-1", "django.db.utils.OperationalError: terminating connection", 1),
-        ("worker-a", "AttributeError: 'NoneType' object has no attribute 'did_start_ok'", 0),
+        ("worker-a", "AttributeError: 'NoneType' object has no attribute 'did_start_ok'", 1),
+        ("worker-a", "StopIteration", 1),
         ("worker-a", "KeyError: 'x'", 1),
     ],
 )
 def test_a_traceback_is_a_problem_unless_a_fault_explains_it(name: str, last: str, count: int) -> None:
     text = f'INFO a line\nTraceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\n{last}\nINFO more\n'
     assert len(list(logs.problems(iter([(name, text)])))) == count
+
+
+@pytest.mark.parametrize(
+    ("place", "last", "count"),
+    [
+        ("asynloop", "AttributeError: 'NoneType' object has no attribute 'did_start_ok'", 0),
+        ("get_process_queues", "StopIteration", 0),
+        ("get_process_queues", "KeyError: 'x'", 1),
+    ],
+)
+def test_what_celery_raises_at_a_known_place_of_its_own_is_no_problem(place: str, last: str, count: int) -> None:
+    text = f'Traceback (most recent call last):\n  File "celery.py", line 1, in {place}\n    g()\n{last}\nINFO more\n'
+    assert len(list(logs.problems(iter([("worker-a", text)])))) == count
 
 
 def test_a_deadlock_in_the_log_of_postgres_is_a_problem() -> None:

@@ -166,7 +166,7 @@ def test_a_completion_that_waits_for_the_suspending_row_wakes_it(
     assert status_of(execution) == "RUNNING"
 
 
-def test_what_comes_in_after_the_claim_is_in_the_history_that_is_loaded(execution: Execution, take: Take) -> None:
+def test_what_comes_in_after_the_claim_is_in_the_history_that_is_loaded_next(execution: Execution, take: Take) -> None:
     first = take(execution)
     first.load()
     first.suspend(waiting("1", 60))

@@ -107,6 +107,17 @@ def test_an_app_without_handlers_is_warned_of(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_a_module_of_handlers_that_is_named_itself_is_not_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from durable_engine import durable_execution\n\n\n"
+        "@durable_execution(name='ship')\ndef ship(event, context):\n    return None\n"
+    )
+    done = run("manage.py", "check", **DEPLOYMENT | {"DURABLE_APPS": "examples,shop", "PYTHONPATH": str(tmp_path)})
+
+    assert "durable_engine.W003" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_app_that_is_not_there_is_named_in_one_line_with_the_place_where_it_was_looked_for() -> None:
     done = run("manage.py", "check", **DEPLOYMENT | {"DURABLE_APPS": "examples,shopp.orders"})
 
