@@ -1,6 +1,6 @@
 """What the inbox shows: tabs, rows, filters and what is said when there is nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from durable_engine.queries.saved_views import SavedViewRow
 
 LONGEST_FILTER = 200
 LONGEST_QUERY = 2_000
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Row:
     """One request of a list."""
 
     id: UUID
+    url: str
     title: str
     choose: str
     function: str
@@ -206,12 +208,19 @@ def address(url: str, parts: Mapping[str, str]) -> str:
     return f"{url}?{urlencode(parts)}" if parts else url
 
 
-def row_of(row: InboxRow) -> Row:
-    """Return a request as the list shows it."""
+def rows_of(rows: Iterable[InboxRow]) -> list[Row]:
+    """Return requests as the list shows them."""
+    # One address, and the others by its pattern: to ask Django for each took a tenth of the page.
+    pattern = reverse("approvals:request-detail", args=[NOBODY])
+    return [_row_of(row, pattern.replace(str(NOBODY), str(row.id))) for row in rows]
+
+
+def _row_of(row: InboxRow, url: str) -> Row:
     badges = [row.health] if row.health != "OK" and row.closed_at is None else []
     badges += ["QUESTION"] if row.is_question_open else []
     return Row(
         id=row.id,
+        url=url,
         title=row.title,
         choose=_("Choose %(title)s") % {"title": row.title},
         function=row.function,

@@ -134,7 +134,7 @@ def _mark(person: User, box: Box) -> str:
 def _list(asked: _Asked, mark: str) -> dict[str, Any]:
     parts = asked.parts
     page = inbox_page(asked.reader, asked.box, asked.cursor, filters=asked.filters)
-    rows = [shown.row_of(row) for row in page.items]
+    rows = shown.rows_of(page.items)
     callbacks = _callbacks(asked)
     is_whole = not (parts or page.next or page.previous)
     tabs = shown.tabs(asked.box, inbox_counts(asked.reader, known={asked.box: len(rows)} if is_whole else None))
