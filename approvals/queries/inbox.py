@@ -120,12 +120,19 @@ def inbox_counts(user: AbstractBaseUser | Reader, *, known: Mapping[Box, int] | 
     `known` are those that a page knows already.
     """
     who, counts = reader_of(user), dict(known or {})
+    if Box.DELEGATED not in counts and not _represents_anybody(who):
+        counts[Box.DELEGATED] = 0
     asked = [box for box in (Box.MINE, Box.GROUPS, Box.WAITING, Box.DELEGATED) if box not in counts]
     if asked:
         first, *rest = (_marks(who, box) for box in asked)
         found = Counter(first.union(*rest, all=True) if rest else first)
         counts |= {box: found[box.value] for box in asked}
     return counts
+
+
+def _represents_anybody(who: Reader) -> bool:
+    """Whether there can be anything to decide in a colleague's place: for most people not, and that is asked sooner."""
+    return bool(who.principals) or _sent_on_to(who).exists()
 
 
 def _marks(who: Reader, box: Box) -> Any:
@@ -258,6 +265,10 @@ def _open_entries() -> QuerySet[Candidate]:
     return Candidate.objects.filter(is_open=True)
 
 
+def _sent_on_to(who: Reader) -> QuerySet[Candidate]:
+    return _open_entries().filter(user=who.user_id, on_behalf_of__isnull=False)
+
+
 def _named(who: Reader) -> Q:
     return Q(user=who.user_id, on_behalf_of=None)
 
@@ -274,7 +285,7 @@ def _asked(entries: Q) -> Q:
 
 def _delegated(who: Reader) -> QuerySet[ApprovalRequest]:
     """What colleagues are asked in whose place this person may answer, or have sent on to them."""
-    concerned = [_open_entries().filter(user=who.user_id, on_behalf_of__isnull=False).values("request")]
+    concerned = [_sent_on_to(who).values("request")]
     for principal, functions in who.principals.items():
         groups = get_user_model().groups.through.objects.filter(user_id=principal)
         asked = Q(user=principal, on_behalf_of=None) | Q(group__in=groups.values("group_id"))

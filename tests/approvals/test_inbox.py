@@ -244,11 +244,11 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     opened()
     url = f"{INBOX}inbox/groups/"
     client.get(url)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         client.get(url)
     for _ in range(12):
         opened()
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         client.get(url)
 
 
