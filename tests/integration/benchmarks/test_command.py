@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_stops_everything_it_started(tmp_path: Path) -> No
 
     child.send_signal(signal.SIGINT)
 
-    assert child.wait(120) == 130
+    assert child.wait(30) == 130
     wait_until_gone(family)
     assert list(tmp_path.glob("perdure-bench-*")) == []
 
